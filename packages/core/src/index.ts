@@ -1,0 +1,43 @@
+export { createCoordinator } from "./coordinator.ts";
+export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection } from "./coordinator.ts";
+export type { AcquireOptions, Lock, TryAcquireOptions } from "./lock.ts";
+export type { Lease } from "./lease.ts";
+export type { ClaimOrigin, Metadata } from "./claim-value.ts";
+export type { EventListener, LeaseholdEvent } from "./events.ts";
+export { createFencingGuard } from "./fencing-guard.ts";
+export type { FencingGuard } from "./fencing-guard.ts";
+export { elapsedMs, sleep, systemClock } from "./clock.ts";
+export type { Clock, Instant, Timer } from "./clock.ts";
+export { systemRandom } from "./random.ts";
+export type { Random } from "./random.ts";
+export { isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
+export type { ErrorCode, LossReason } from "./errors.ts";
+
+// Symbols above are for users. Symbols below are for authors of backends.
+
+export { invalidArgument } from "./errors.ts";
+export { staleToken } from "./fencing-guard.ts";
+export { encodeName } from "./encode-name.ts";
+export type {
+  Acknowledged,
+  AcquireRequest,
+  Backend,
+  CallOptions,
+  ClaimRef,
+  ClaimView,
+  Degradation,
+  Gone,
+  Granted,
+  GrantListener,
+  GrantPush,
+  LeaseStore,
+  Queued,
+  Refused,
+  ReleaseRequest,
+  Renewed,
+  RenewAnswer,
+  RenewRequest,
+  Snapshot,
+  Traits,
+  Unanswered,
+} from "./backend.ts";

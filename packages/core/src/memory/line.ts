@@ -1,0 +1,147 @@
+import type { AcquireRequest, ClaimView, RenewRequest, Snapshot } from "../backend.ts";
+
+/** A claim as the store keeps it. */
+export interface StoredClaim {
+  readonly owner: string;
+  readonly ticket: bigint;
+  readonly weight: number;
+  readonly value: string;
+  /** The process to which a later grant is pushed. */
+  readonly inbox: string;
+  expiresAtMs: number;
+  granted: boolean;
+}
+
+export type Standing =
+  | { readonly kind: "claim"; readonly claim: StoredClaim; readonly aheadMs: number }
+  | {
+      readonly kind: "refused";
+      readonly reason: "held" | "full" | "shape" | "departed";
+      readonly capacity?: number;
+    };
+
+/**
+ * One resource's line: the specification of the contract as code. Every step begins by dropping every dead claim, wherever
+ * it stands (rule R6), and ends by granting from the front while the weights fit. `used` is a running sum and `granted` a
+ * recorded flag, never re-derived: a grant, once given, does not depend on who else comes or goes.
+ */
+export class Line {
+  /** In ticket order. The granted claims are always a prefix: nobody overtakes. */
+  readonly #claims: StoredClaim[] = [];
+  readonly #departed = new Map<string, number>();
+  #capacity = 0;
+  #used = 0;
+  #granted: StoredClaim[] = [];
+
+  /** Whether nothing is left to remember. */
+  isEmpty(nowMs: number): boolean {
+    for (const [owner, untilMs] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(owner);
+    return this.#claims.length === 0 && this.#departed.size === 0;
+  }
+
+  join(request: AcquireRequest, inbox: string, nowMs: number, draw: () => bigint): Standing {
+    this.#reap(nowMs);
+    this.#grant();
+    if ((this.#departed.get(request.owner) ?? 0) > nowMs) return { kind: "refused", reason: "departed" };
+    const mine = this.#find(request.owner);
+    if (mine !== undefined) {
+      mine.expiresAtMs = nowMs + request.ttlMs;
+      return this.#standing(mine, nowMs);
+    }
+    if (this.#claims.length > 0 && this.#capacity !== request.capacity)
+      return { kind: "refused", reason: "shape", capacity: this.#capacity };
+
+    const waiting = this.#claims.filter((claim) => !claim.granted).length;
+    const fits = waiting === 0 && this.#used + request.weight <= request.capacity;
+    if (!fits && !request.queue) return { kind: "refused", reason: "held" };
+    if (!fits && waiting >= request.maxWaiters) return { kind: "refused", reason: "full" };
+
+    const claim: StoredClaim = {
+      owner: request.owner,
+      ticket: draw(),
+      weight: request.weight,
+      value: request.value,
+      inbox,
+      expiresAtMs: nowMs + request.ttlMs,
+      granted: fits,
+    };
+    this.#capacity = request.capacity;
+    if (fits) this.#used += request.weight;
+    this.#claims.push(claim);
+    return this.#standing(claim, nowMs);
+  }
+
+  renew(request: RenewRequest, nowMs: number): Standing | null {
+    this.#reap(nowMs);
+    this.#grant();
+    const claim = this.#find(request.owner);
+    if (claim === undefined || claim.ticket !== request.ticket) return null;
+    claim.expiresAtMs = nowMs + request.ttlMs;
+    return this.#standing(claim, nowMs);
+  }
+
+  release(owner: string, departedForMs: number, nowMs: number): boolean {
+    this.#reap(nowMs);
+    if (departedForMs > 0) this.#departed.set(owner, nowMs + departedForMs);
+    const claim = this.#find(owner);
+    if (claim !== undefined) this.#remove(claim);
+    this.#grant();
+    return claim !== undefined;
+  }
+
+  view(nowMs: number): Snapshot {
+    const live = this.#claims.filter((claim) => claim.expiresAtMs > nowMs);
+    const show = ({ owner, ticket, weight, value, expiresAtMs }: StoredClaim): ClaimView => ({
+      owner,
+      ticket,
+      weight,
+      value,
+      remainingMs: expiresAtMs - nowMs,
+    });
+    return {
+      holders: live.filter((claim) => claim.granted).map(show),
+      line: live.filter((claim) => !claim.granted).map(show),
+    };
+  }
+
+  /** The claims granted since the last call, other than `except`'s own: to be pushed. */
+  takeGrants(except?: string): StoredClaim[] {
+    const grants = this.#granted.filter((claim) => claim.owner !== except);
+    this.#granted = [];
+    return grants;
+  }
+
+  #find(owner: string): StoredClaim | undefined {
+    return this.#claims.find((claim) => claim.owner === owner);
+  }
+
+  #reap(nowMs: number): void {
+    for (const claim of this.#claims.filter(({ expiresAtMs }) => expiresAtMs <= nowMs)) this.#remove(claim);
+  }
+
+  #remove(claim: StoredClaim): void {
+    this.#claims.splice(this.#claims.indexOf(claim), 1);
+    if (claim.granted) this.#used -= claim.weight;
+  }
+
+  /** From the front, while they fit; a claim that does not fit stops those behind it, however light. */
+  #grant(): void {
+    for (const claim of this.#claims) {
+      if (claim.granted) continue;
+      if (this.#used + claim.weight > this.#capacity) return;
+      claim.granted = true;
+      this.#used += claim.weight;
+      this.#granted.push(claim);
+    }
+  }
+
+  #standing(claim: StoredClaim, nowMs: number): Standing {
+    let aheadMs = 0;
+    if (!claim.granted)
+      for (const other of this.#claims) {
+        if (other === claim) break;
+        aheadMs = Math.max(aheadMs, other.expiresAtMs - nowMs);
+      }
+    return { kind: "claim", claim, aheadMs };
+  }
+}

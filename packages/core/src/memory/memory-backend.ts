@@ -1,0 +1,97 @@
+import type { Backend, GrantListener, GrantPush, Granted, Queued, Refused, RenewAnswer } from "../backend.ts";
+import type { Clock, Instant } from "../clock.ts";
+import { LeaseholdError } from "../errors.ts";
+import { systemRandom, type Random } from "../random.ts";
+import type { Standing } from "./line.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+export interface MemoryBackendOptions {
+  /** Share a line with other backends of this process. Default: a store of its own. */
+  readonly store?: MemoryStore;
+  /** Default: the store's clock. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/**
+ * The in-process backend: the embedded default, and the specification that the other stores are tested against. Claims live
+ * and die with this process, so it excludes callers within it, and nobody else.
+ */
+export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
+  const store = options.store ?? new MemoryStore(options.clock === undefined ? {} : { clock: options.clock });
+  const clock = options.clock ?? store.clock;
+  const inbox = (options.random ?? systemRandom).hex(8);
+  const listeners = new Set<GrantListener>();
+  let disposed = false;
+
+  const deliver = (push: GrantPush): void => {
+    const known = [...listeners].map((listener) => listener.granted(push)).includes(true);
+    // Nobody waits on this grant any more: give it back, or it would block the line for a whole ttl.
+    if (!known) store.release({ ...push, timeoutMs: 0 });
+  };
+  const unsubscribe = store.subscribe(inbox, deliver);
+
+  const open = (): void => {
+    if (disposed) throw new LeaseholdError("CLOSED", "This memory backend is closed.");
+  };
+  const answer = (standing: Standing, ttlMs: number, validFrom: Instant): Granted | Queued | Refused => {
+    if (standing.kind === "refused") return standing;
+    const { claim, aheadMs } = standing;
+    const acknowledged = { ticket: claim.ticket, ttlMs, validFrom };
+    return claim.granted
+      ? { kind: "granted", ...acknowledged }
+      : { kind: "queued", ...acknowledged, aheadMs };
+  };
+
+  return {
+    name: "memory",
+    traits: { consistency: "linearizable", minTtlMs: 20, ttlStepMs: 1 },
+    clock,
+    leases: {
+      acquire: async (request) => {
+        open();
+        const validFrom = clock.now();
+        return answer(store.acquire(request, inbox), request.ttlMs, validFrom);
+      },
+      renew: async (requests) =>
+        requests.map((request): RenewAnswer => {
+          if (disposed)
+            return {
+              kind: "unanswered",
+              error: new LeaseholdError("CLOSED", "This memory backend is closed."),
+            };
+          const validFrom = clock.now();
+          const standing = store.renew(request);
+          if (standing?.kind !== "claim") return { kind: "gone" };
+          const { ticket, granted } = standing.claim;
+          return {
+            kind: "renewed",
+            ticket,
+            granted,
+            ttlMs: request.ttlMs,
+            validFrom,
+            aheadMs: standing.aheadMs,
+          };
+        }),
+      release: async (request) => {
+        open();
+        return store.release(request);
+      },
+      inspect: async (resource) => {
+        open();
+        return store.inspect(resource);
+      },
+      onGrant: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    // A store inside the process is never out of reach.
+    onDegraded: () => () => {},
+    [Symbol.asyncDispose]: async () => {
+      disposed = true;
+      unsubscribe();
+      listeners.clear();
+    },
+  };
+}
