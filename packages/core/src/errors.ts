@@ -57,7 +57,11 @@ export class LeaseLostError extends LeaseholdError {
 
 /** Whether `value` is an error of this SDK (of any copy of it), and, if `code` is given, of that code. */
 export function isLeaseholdError(value: unknown, code?: ErrorCode): value is LeaseholdError {
-  if (typeof value !== "object" || value === null || (value as Partial<LeaseholdError>)["@leasehold/error"] !== true)
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    (value as Partial<LeaseholdError>)["@leasehold/error"] !== true
+  )
     return false;
   return code === undefined || (value as LeaseholdError).code === code;
 }

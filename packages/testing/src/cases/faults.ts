@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+
+import { elapsedMs, isLeaseholdError, type Lease } from "@leasehold/core";
+import { memoryBackend } from "@leasehold/core/memory";
+
+import type { Case } from "../test-backend.ts";
+import { finish, settle } from "./lock.ts";
+
+const resourceOf = (name: string): string => `default:lock:${name}`;
+
+/** One process whose way to the store fails. Nobody else's does. */
+export const faultCases: readonly Case[] = [
+  {
+    name: "a holder behind a black hole is told before the store can grant to another",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.processBehindLink(), await stage.process()];
+      const held = await a.coordinator.lock(name).acquire();
+      let next: Lease | undefined;
+      const waiting = b.coordinator
+        .lock(name)
+        .acquire()
+        .then((lease) => (next = lease));
+      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      const { clock } = memoryBackend();
+      const cutAt = clock.now();
+      a.link.cut();
+      await stage.until("the signal", stage.ttlMs + 500, () => held.signal.aborted);
+      assert.equal(next, undefined, "nobody else may hold it yet");
+      assert.ok(!held.isHeld());
+      assert.ok(isLeaseholdError(held.signal.reason, "LEASE_LOST"));
+      if (stage.harness.concurrent)
+        assert.ok(elapsedMs(clock, cutAt) < stage.ttlMs, "within the ttl, in real time");
+      const order = a.events
+        .map(({ type }) => type)
+        .filter((type) => type === "unconfirmed" || type === "lost");
+      assert.deepEqual(order, ["unconfirmed", "lost"], "first unconfirmed, once, then lost");
+      await finish(stage, waiting, stage.ttlMs + 3_000);
+      assert.ok(next!.isHeld() && next!.fencingToken > held.fencingToken);
+      await a.link.heal();
+      assert.equal(await finish(stage, held.release()), "gone");
+      assert.ok(next!.isHeld(), "a late release of the lost lease touched nobody");
+    },
+  },
+  {
+    name: "a lost reply to acquire is answered by asking again: one claim, one grant",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const a = await stage.processBehindLink();
+      await (await a.coordinator.lock(stage.name()).acquire()).release();
+      const lost = a.link.loseReplyTo("acquire", resourceOf(name));
+      const acquiring = a.coordinator.lock(name).acquire();
+      const lease = await finish(stage, acquiring);
+      await lost;
+      assert.ok(lease.isHeld());
+      const { holders, line } = await a.coordinator.inspect(name);
+      assert.deepEqual([holders.length, line.length], [1, 0]);
+      assert.equal(holders[0]?.owner, lease.owner);
+      assert.equal(await lease.release(), "released");
+      assert.ok((await a.coordinator.lock(name).tryAcquire())?.isHeld());
+    },
+  },
+  {
+    name: "a lost reply to a renewal costs nothing but another renewal",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const a = await stage.processBehindLink();
+      const lease = await a.coordinator.lock(name).acquire();
+      const lost = settle(a.link.loseReplyTo("renew", resourceOf(name)));
+      await stage.until("a reply was lost", stage.ttlMs, lost.isSettled);
+      await stage.elapse(stage.ttlMs * 2);
+      assert.ok(lease.isHeld(), "still held two ttls later");
+      assert.equal(await lease.release(), "released");
+    },
+  },
+  {
+    name: "a lost reply to release leaves no phantom lock",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const ttlMs = stage.ttlMs * 30;
+      const [a, b] = [await stage.processBehindLink({ ttlMs }), await stage.process({ ttlMs })];
+      const lease = await a.coordinator.lock(name).acquire();
+      const waiting = b.coordinator.lock(name).acquire();
+      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      const lost = a.link.loseReplyTo("release", resourceOf(name));
+      const release = settle(lease.release());
+      await finish(stage, lost);
+      assert.ok(!lease.isHeld(), "belief ended at the call");
+      const next = await finish(stage, waiting, 5_000);
+      assert.ok(next.isHeld(), "it took effect");
+      await stage.until("release settled", 3_000, release.isSettled);
+      assert.ok(release.error() === undefined || isLeaseholdError(release.error(), "OUTCOME_UNKNOWN"));
+      assert.equal(await finish(stage, lease.release()), "released", "asked again, it says what happened");
+      assert.ok(next.isHeld(), "and the repeated release touched nobody");
+    },
+  },
+  {
+    name: "a call that nothing answers settles in time, and leaves nothing once the store is back",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.processBehindLink(), await stage.process()];
+      await (await a.coordinator.lock(stage.name()).acquire()).release();
+      a.link.cut();
+      const waiting = settle(a.coordinator.lock(name).acquire({ waitMs: 300 }));
+      await stage.until("settled", 800, waiting.isSettled);
+      const { error } = waiting;
+      assert.ok(
+        isLeaseholdError(error(), "OUTCOME_UNKNOWN") || isLeaseholdError(error(), "BACKEND_UNAVAILABLE"),
+        String(error()),
+      );
+      await a.link.heal();
+      await stage.elapse(stage.ttlMs);
+      const free = async (): Promise<boolean> => (await b.coordinator.inspect(name)).holders.length === 0;
+      await stage.until("free", stage.ttlMs + 2_000, free);
+    },
+  },
+  {
+    name: "an acquire that arrives after its caller's release joins as nobody's ghost (R7)",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const ttlMs = stage.ttlMs * 20;
+      const [a, b] = [await stage.processBehindLink({ ttlMs }), await stage.process({ ttlMs })];
+      await (await a.coordinator.lock(stage.name()).acquire()).release();
+      a.link.holdRequests();
+      const waiting = settle(a.coordinator.lock(name).acquire({ waitMs: 400 }));
+      await stage.until("given up", 1_500, waiting.isSettled);
+      assert.ok(isLeaseholdError(waiting.error(), "OUTCOME_UNKNOWN"), String(waiting.error()));
+      a.link.newConnectionsPass();
+      // The withdrawal gets through on a new connection, and stands before the old bytes do.
+      await stage.elapse(3_000);
+      await a.link.deliverHeld();
+      const free = async (): Promise<boolean> => {
+        const { holders, line } = await b.coordinator.inspect(name);
+        return holders.length + line.length === 0;
+      };
+      await stage.until("no ghost stands", stage.ttlMs + 1_000, free);
+      assert.ok((await b.coordinator.lock(name).tryAcquire())?.isHeld(), "the line is not blocked for a ttl");
+    },
+  },
+  {
+    name: "a grant whose push is lost arrives with the next renewal",
+    needs: ["pushes"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process(), await stage.processBehindLink()];
+      const held = await a.coordinator.lock(name).acquire();
+      const waiting = b.coordinator.lock(name).acquire();
+      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      b.link.dropPushes!();
+      await held.release();
+      const lease = await finish(stage, waiting, stage.ttlMs / 3 + 500);
+      assert.ok(lease.isHeld());
+    },
+  },
+  {
+    name: "a waiter cut off for less than its ttl keeps its place",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const ttlMs = stage.ttlMs * 5;
+      const [a, b, c] = [
+        await stage.process(),
+        await stage.processBehindLink({ ttlMs }),
+        await stage.process(),
+      ];
+      const held = await a.coordinator.lock(name).acquire();
+      const waiting = b.coordinator.lock(name).acquire();
+      await stage.until("b in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      const behind = settle(c.coordinator.lock(name).acquire());
+      await stage.until("c in line", 2_000, () => c.events.some(({ type }) => type === "queued"));
+      b.link.cut();
+      await held.release();
+      await stage.elapse(stage.ttlMs);
+      await b.link.heal();
+      const lease = await finish(stage, waiting, ttlMs + 2_000);
+      assert.ok(lease.isHeld());
+      assert.ok(!behind.isSettled(), "nobody went past it");
+    },
+  },
+];

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+
+import { isLeaseholdError } from "@leasehold/core";
+
+import type { Case } from "../test-backend.ts";
+import { finish, settle } from "./lock.ts";
+
+const resourceOf = (name: string): string => `default:lock:${name}`;
+
+/** Leases whose claim is gone from the store. */
+export const lossCases: readonly Case[] = [
+  {
+    name: "a claim deleted by hand is reported within one renewal period, and the lock can be had again",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator, events } = await stage.process();
+      const lease = await coordinator.lock(name).acquire();
+      await stage.store.deleteClaim(resourceOf(name), lease.owner);
+      await stage.until("told", stage.ttlMs / 3 + 500, () => lease.signal.aborted);
+      assert.ok(isLeaseholdError(lease.signal.reason, "LEASE_LOST"));
+      assert.ok(!lease.isHeld());
+      assert.throws(() => lease.assertHeld(), { code: "LEASE_LOST", reason: "gone" });
+      assert.ok(events.some((event) => event.type === "lost" && event.reason === "gone"));
+      assert.equal(await lease.release(), "gone");
+      const again = await coordinator.lock(name).acquire();
+      assert.ok(again.isHeld() && again.fencingToken > lease.fencingToken);
+    },
+  },
+  {
+    name: "run aborts its body on loss, awaits it, and rejects with LEASE_LOST",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const steps: string[] = [];
+      const running = settle(
+        coordinator.lock(name).run(async (lease) => {
+          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          await new Promise((resolve) => lease.signal.addEventListener("abort", resolve, { once: true }));
+          steps.push("told");
+          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          steps.push("ended");
+          return "lost on the way";
+        }),
+      );
+      await stage.until("settled", stage.ttlMs + 2_000, running.isSettled);
+      assert.deepEqual(steps, ["told", "ended"]);
+      assert.ok(isLeaseholdError(running.error(), "LEASE_LOST"), String(running.error()));
+    },
+  },
+  {
+    name: "the body's own error wins over the loss of its lease",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const own = new RangeError("the body's own");
+      const running = settle(
+        coordinator.lock(name).run(async (lease) => {
+          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          await new Promise((resolve) => lease.signal.addEventListener("abort", resolve, { once: true }));
+          throw own;
+        }),
+      );
+      await stage.until("settled", stage.ttlMs + 2_000, running.isSettled);
+      assert.equal(running.error(), own);
+    },
+  },
+  {
+    name: "a body that ends on a lease the store has lost is told, even before any renewal",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process({ ttlMs: stage.ttlMs * 30 });
+      const running = coordinator.lock(name).run(async (lease) => {
+        await stage.store.deleteClaim(resourceOf(name), lease.owner);
+      });
+      await assert.rejects(finish(stage, running), { code: "LEASE_LOST" });
+    },
+  },
+  {
+    name: "a waiter whose place was deleted is told, and never handed a grant",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process(), await stage.process()];
+      const held = await a.coordinator.lock(name).acquire();
+      const waiting = settle(b.coordinator.lock(name).acquire());
+      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      const { line } = await a.coordinator.inspect(name);
+      await stage.store.deleteClaim(resourceOf(name), line[0]!.owner);
+      await stage.until("told", stage.ttlMs / 3 + 1_000, waiting.isSettled);
+      assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
+      await held.release();
+      assert.ok((await b.coordinator.lock(name).tryAcquire())?.isHeld(), "nobody unknown holds it");
+    },
+  },
+  {
+    name: "a release of a lost lease is prompt, idempotent, and says gone",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const lease = await coordinator.lock(name).acquire();
+      await stage.store.deleteClaim(resourceOf(name), lease.owner);
+      assert.deepEqual(await Promise.all([lease.release(), lease.release()]), ["gone", "gone"]);
+      await lease[Symbol.asyncDispose]();
+      assert.ok(!lease.signal.aborted, "released, not lost: it was given up before the loss was seen");
+    },
+  },
+];

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+
+import type { Case } from "../test-backend.ts";
+import { finish, settle } from "./lock.ts";
+
+export const tidyCases: readonly Case[] = [
+  {
+    name: "whatever the end of an acquire, no claim is left in the store",
+    needs: ["leftovers"],
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const names = [stage.name(), stage.name(), stage.name()];
+      const endings = names.map(async (name, index) => {
+        const lease = await a.coordinator.lock(name).acquire();
+        const aborter = new AbortController();
+        const waits = [
+          settle(b.coordinator.lock(name).acquire({ waitMs: 20 })),
+          settle(b.coordinator.lock(name).acquire({ signal: aborter.signal })),
+          settle(b.coordinator.lock(name).tryAcquire()),
+        ];
+        aborter.abort(new Error("enough"));
+        if (index > 0) await lease.release();
+        return waits;
+      });
+      const waits = (await finish(stage, Promise.all(endings))).flat();
+      await stage.until("all settled", 3_000, () => waits.every((wait) => wait.isSettled()));
+      await finish(stage, Promise.all([a.coordinator.close(), b.coordinator.close()]));
+      assert.deepEqual(await stage.store.leftovers(names.map((name) => `default:lock:${name}`)), []);
+    },
+  },
+];

@@ -1,0 +1,55 @@
+import type { Backend } from "@leasehold/core";
+
+export type StoreCall = "acquire" | "renew" | "release" | "inspect";
+
+/** The way between one process and the store, to be sabotaged. */
+export interface Link {
+  /** Black hole: connections stay open, everything sent on them, both ways, is lost; new ones are silent. */
+  cut(): void;
+  /** Everything works again; what was held back is delivered first. */
+  heal(): void | Promise<void>;
+  /** Holds every request back from now on: the client gives up on it, and the store gets it later. */
+  holdRequests(): void;
+  /** Requests on connections made from now on pass; those held stay held. */
+  newConnectionsPass(): void;
+  /** Delivers what was held back, although its senders have long given up. Resolves when the store has had it. */
+  deliverHeld(): Promise<void>;
+  /** The next such call about `resource` reaches the store, its reply is lost, and the connection with it. */
+  loseReplyTo(call: StoreCall, resource: string): Promise<void>;
+  /** Pushes of grants are lost; requests and replies pass. Absent where pushes share the connection of replies. */
+  dropPushes?(): void;
+}
+
+/** The store itself, to be sabotaged. Cases that use it run alone. */
+export interface StoreControl {
+  /** The store answers nothing, and keeps its connections. */
+  pause?(): Promise<void>;
+  resume?(): Promise<void>;
+  /** Killed at once. */
+  kill?(): Promise<void>;
+  /** Started again, with its data or without. */
+  start?(options: { wipe: boolean }): Promise<void>;
+  /** Forgets everything, and goes on serving. */
+  flush?(): Promise<void>;
+  /** Removes a claim by hand, behind the backend's back. */
+  deleteClaim?(resource: string, owner: string): Promise<void>;
+  /** What the store still keeps of these resources, other than tickets and marks that expire by themselves. */
+  leftovers?(resources: readonly string[]): Promise<readonly string[]>;
+}
+
+/** What an author of a backend writes to run the kit on it. */
+export interface Harness {
+  /** The shortest ttl to be used in cases, in milliseconds: a multiple of the store's step. */
+  readonly ttlMs: number;
+  /** Whether cases may run at once. False where time is simulated. */
+  readonly concurrent: boolean;
+  /** A new backend, as of another process, on the one store. The kit disposes it. */
+  open(): Promise<Backend>;
+  /** The same behind a link of its own. */
+  openThroughLink?(): Promise<{ backend: Backend; link: Link }>;
+  /** Lets so much time pass, for the store and for this process. */
+  elapse(ms: number): Promise<void>;
+  readonly store?: StoreControl;
+  /** Case names that this store cannot meet, each with the reason. They are skipped, counted, and named. */
+  readonly exempt?: Readonly<Record<string, string>>;
+}

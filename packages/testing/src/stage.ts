@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+
+import {
+  createCoordinator,
+  type AcquireRequest,
+  type Backend,
+  type Coordinator,
+  type CoordinatorOptions,
+  type Granted,
+  type GrantPush,
+  type LeaseholdEvent,
+  type Queued,
+  type RenewAnswer,
+} from "@leasehold/core";
+
+import type { Harness, Link, StoreControl } from "./harness.ts";
+
+/** One process on the stage, at the level of the contract: a backend, and the pushes that it heard. */
+export interface Actor {
+  readonly backend: Backend;
+  readonly pushes: GrantPush[];
+}
+
+/** One process on the stage, at the level of users. */
+export interface Process {
+  readonly coordinator: Coordinator;
+  readonly events: LeaseholdEvent[];
+  readonly link: Link;
+}
+
+/** What one case plays on: fresh names, fresh processes, and everything taken down after it. */
+export class Stage {
+  readonly ttlMs: number;
+  readonly harness: Harness;
+  readonly #curtain: (() => PromiseLike<void>)[] = [];
+
+  constructor(harness: Harness) {
+    this.harness = harness;
+    this.ttlMs = harness.ttlMs;
+  }
+
+  /** The store's controls; cases that use one declare that they need it. */
+  get store(): Required<StoreControl> {
+    return this.harness.store as Required<StoreControl>;
+  }
+
+  /** A name that nothing else uses. */
+  name(): string {
+    return `case-${randomBytes(6).toString("hex")}`;
+  }
+
+  owner(): string {
+    return randomBytes(16).toString("hex");
+  }
+
+  elapse(ms: number): Promise<void> {
+    return this.harness.elapse(ms);
+  }
+
+  /** Waits until `condition` holds; fails after `withinMs` of the harness's time. */
+  async until(what: string, withinMs: number, condition: () => boolean | Promise<boolean>): Promise<void> {
+    for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += 5) {
+      if (await condition()) return;
+      await this.elapse(5);
+    }
+    assert.fail(`${what}: not within ${withinMs} ms`);
+  }
+
+  async actor(options: { knowsGrants?: boolean } = {}): Promise<Actor> {
+    const backend = await this.harness.open();
+    this.#curtain.push(() => backend[Symbol.asyncDispose]());
+    return this.#listen(backend, options.knowsGrants ?? true);
+  }
+
+  async process(options: Partial<CoordinatorOptions> = {}): Promise<Process> {
+    const backend = await this.harness.open();
+    return this.#coordinate(backend, options, undefined as never);
+  }
+
+  async processBehindLink(options: Partial<CoordinatorOptions> = {}): Promise<Process> {
+    const { backend, link } = await this.harness.openThroughLink!();
+    return this.#coordinate(backend, options, link);
+  }
+
+  /** An acquire request with defaults: a lock, willing to wait. */
+  request(resource: string, overrides: Partial<AcquireRequest> = {}): AcquireRequest {
+    const { ttlMs } = this;
+    const fixed = { capacity: 1, weight: 1, queue: true, value: "", maxWaiters: 1000, timeoutMs: 5_000 };
+    return { resource, owner: this.owner(), ttlMs, ...fixed, ...overrides };
+  }
+
+  /** Joins, and fails unless it was granted at once. */
+  async granted(actor: Actor, request: AcquireRequest): Promise<Granted & AcquireRequest> {
+    const reply = await actor.backend.leases.acquire(request);
+    assert.equal(reply.kind, "granted", `expected a grant, got ${show(reply)}`);
+    return { ...request, ...(reply as Granted) };
+  }
+
+  /** Joins, and fails unless it has to wait. */
+  async queued(actor: Actor, request: AcquireRequest): Promise<Queued & AcquireRequest> {
+    const reply = await actor.backend.leases.acquire(request);
+    assert.equal(reply.kind, "queued", `expected to wait, got ${show(reply)}`);
+    return { ...request, ...(reply as Queued) };
+  }
+
+  async renew(actor: Actor, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<RenewAnswer[]> {
+    const requests = claims.map(({ resource, owner, ttlMs, ticket }) => ({ resource, owner, ttlMs, ticket }));
+    return actor.backend.leases.renew(requests, { timeoutMs: 5_000 });
+  }
+
+  release(actor: Actor, claim: { resource: string; owner: string }, departedForMs = 0): Promise<boolean> {
+    const { resource, owner } = claim;
+    return actor.backend.leases.release({ resource, owner, departedForMs, timeoutMs: 5_000 });
+  }
+
+  /** Keeps the claims alive for `ms`, as a process does that renews every third of the ttl. */
+  async keepAlive(
+    actor: Actor,
+    ms: number,
+    ...claims: (AcquireRequest & { ticket: bigint })[]
+  ): Promise<void> {
+    const stepMs = this.ttlMs / 3;
+    for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+      await this.elapse(Math.min(stepMs, ms - passedMs));
+      await this.renew(actor, ...claims);
+    }
+  }
+
+  /** Fails unless the actor hears that exactly this claim was granted. */
+  async hears(actor: Actor, claim: { owner: string; ticket: bigint }): Promise<void> {
+    const heard = (): boolean =>
+      actor.pushes.some((push) => push.owner === claim.owner && push.ticket === claim.ticket);
+    await this.until("the grant was pushed", 2_000, heard);
+  }
+
+  async takeDown(): Promise<void> {
+    for (const close of this.#curtain.splice(0).reverse()) await close();
+  }
+
+  #listen(backend: Backend, known: boolean): Actor {
+    const pushes: GrantPush[] = [];
+    backend.leases.onGrant({
+      granted: (push) => {
+        pushes.push(push);
+        return known;
+      },
+      lookAgain: () => {},
+    });
+    return { backend, pushes };
+  }
+
+  #coordinate(backend: Backend, options: Partial<CoordinatorOptions>, link: Link): Process {
+    const events: LeaseholdEvent[] = [];
+    const onEvent = (event: LeaseholdEvent): void => void events.push(event);
+    const coordinator = createCoordinator({ backend, ttlMs: this.ttlMs, onEvent, ...options });
+    this.#curtain.push(async () => {
+      let closed = false;
+      const closing = coordinator.close().finally(() => (closed = true));
+      // A close may itself wait for time: a departure that the store does not answer.
+      await this.until("close settled", 20_000, () => closed);
+      await closing;
+    });
+    return { coordinator, events, link };
+  }
+}
+
+/** For messages: bigints and all. */
+export function show(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? `${item}n` : item));
+}

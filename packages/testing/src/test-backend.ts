@@ -1,0 +1,104 @@
+import type { Harness } from "./harness.ts";
+import { Stage } from "./stage.ts";
+import { crashCases } from "./cases/crash.ts";
+import { faultCases } from "./cases/faults.ts";
+import { grantCases } from "./cases/grants.ts";
+import { lineCases } from "./cases/line.ts";
+import { lockCases } from "./cases/lock.ts";
+import { lossCases } from "./cases/loss.ts";
+import { nameCases } from "./cases/names.ts";
+import { outageCases } from "./cases/outage.ts";
+import { tidyCases } from "./cases/tidy.ts";
+import { weightCases } from "./cases/weights.ts";
+
+/** A sabotage that a case cannot do without. */
+export type Need = "link" | "pushes" | "pause" | "restart" | "flush" | "deleteClaim" | "leftovers";
+
+/** One promise of the contract, and the play that shows whether it is kept. */
+export interface Case {
+  /** The promise, as a sentence. */
+  readonly name: string;
+  readonly needs?: readonly Need[];
+  /** The store as a whole is disturbed: nothing else may run meanwhile. */
+  readonly alone?: boolean;
+  run(stage: Stage): Promise<void>;
+}
+
+/** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
+export interface Runner {
+  describe(name: string, define: () => void): void;
+  it: {
+    (name: string, run: () => Promise<void>): void;
+    skip(name: string, run?: () => Promise<void>): void;
+    concurrent?(name: string, run: () => Promise<void>): void;
+  };
+}
+
+const groups: Readonly<Record<string, readonly Case[]>> = {
+  line: lineCases,
+  grants: grantCases,
+  crash: crashCases,
+  weights: weightCases,
+  names: nameCases,
+  lock: lockCases,
+  loss: lossCases,
+  tidy: tidyCases,
+  faults: faultCases,
+  outage: outageCases,
+};
+
+/**
+ * Runs the conformance kit on a backend: every promise of the contract, one case each. A case whose sabotage the harness
+ * does not offer is skipped under a name that says why.
+ *
+ * @param name what is tested, for the report
+ * @param runner `{ describe, it }` of the test runner; default: the global ones
+ */
+export function testBackend(
+  name: string,
+  harness: Harness,
+  runner: Runner = globalThis as unknown as Runner,
+): void {
+  if (typeof runner.describe !== "function" || typeof runner.it !== "function")
+    throw new Error("testBackend needs a test runner: pass { describe, it } of yours as its third argument.");
+  const { describe, it } = runner;
+  describe(`${name} keeps the contract`, () => {
+    for (const [group, cases] of Object.entries(groups))
+      describe(group, () => {
+        for (const promise of cases) {
+          const reason = whySkipped(promise, harness);
+          const run = (): Promise<void> => play(promise, harness);
+          if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
+          else if (harness.concurrent && promise.alone !== true && it.concurrent !== undefined)
+            it.concurrent(promise.name, run);
+          else it(promise.name, run);
+        }
+      });
+  });
+}
+
+async function play(promise: Case, harness: Harness): Promise<void> {
+  const stage = new Stage(harness);
+  try {
+    await promise.run(stage);
+  } finally {
+    await stage.takeDown();
+  }
+}
+
+function whySkipped(promise: Case, harness: Harness): string | null {
+  const exempt = harness.exempt?.[promise.name];
+  if (exempt !== undefined) return exempt;
+  const { store, openThroughLink } = harness;
+  const offered: Record<Need, boolean> = {
+    link: openThroughLink !== undefined,
+    pushes: openThroughLink !== undefined,
+    pause: store?.pause !== undefined && store.resume !== undefined,
+    restart: store?.kill !== undefined && store.start !== undefined,
+    flush: store?.flush !== undefined,
+    deleteClaim: store?.deleteClaim !== undefined,
+    leftovers: store?.leftovers !== undefined,
+  };
+  const missing = promise.needs?.find((need) => !offered[need]);
+  return missing === undefined ? null : `the harness offers no "${missing}"`;
+}

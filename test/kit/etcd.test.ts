@@ -1,0 +1,77 @@
+import { setTimeout as wait } from "node:timers/promises";
+
+import { encodeName } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { endsHttp2Response, startFaultProxy, testBackend, type Link } from "@leasehold/testing";
+import { Etcd3 } from "etcd3";
+import { afterAll, describe, it } from "vitest";
+
+import { startEtcd } from "../servers/index.ts";
+
+// A server of its own, which the kit breaks. Its elections are quick, so that it grants leases of one second.
+const server = await startEtcd();
+const control = new Etcd3({ hosts: server.hosts });
+const proxies: AsyncDisposable[] = [];
+const open = (hosts: string[]): ReturnType<typeof etcdBackend> => etcdBackend({ hosts }, { minTtlMs: 1_000 });
+
+afterAll(async () => {
+  control.close();
+  for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+  await server.stop();
+});
+
+const keysOf = (resource: string): Promise<string[]> =>
+  control
+    .getAll()
+    .prefix(`leasehold/${encodeName(resource)}/`)
+    .keys();
+
+testBackend(
+  "etcd",
+  {
+    ttlMs: 1_000,
+    concurrent: true,
+    open: async () => open(server.hosts),
+    openThroughLink: async () => {
+      const proxy = await startFaultProxy({ target: server.address });
+      proxies.push(proxy);
+      const names = (resource: string) => (chunk: Buffer) => chunk.includes(encodeName(resource));
+      const link: Link = {
+        cut: () => proxy.blackhole(),
+        heal: () => proxy.pass(),
+        holdRequests: () => proxy.hold("toServer", { match: names("default:lock:"), limit: 1 }),
+        newConnectionsPass: () => {},
+        deliverHeld: async () => {
+          const { delivered } = proxy.bytes.toServer;
+          proxy.release("toServer");
+          await proxy.until(({ bytes }) => bytes.toServer.delivered > delivered);
+        },
+        // A keepalive names a lease, not a resource; whatever the process says next, it hears no answer to it.
+        loseReplyTo: (call, resource) =>
+          proxy.cutAfterNextRequest(
+            call === "renew" ? {} : { match: names(resource), isReply: endsHttp2Response },
+          ),
+      };
+      return { backend: open([proxy.url("http")]), link };
+    },
+    elapse: (ms) => wait(ms),
+    store: {
+      deleteClaim: async (resource, owner) => {
+        for (const key of await keysOf(resource))
+          if (key.includes(owner)) await control.delete().key(key).exec();
+      },
+      leftovers: async (resources) => (await Promise.all(resources.map(keysOf))).flat(),
+      ...(server.canSabotage && {
+        pause: () => server.pause(),
+        resume: () => server.resume(),
+        kill: () => server.kill(),
+        start: ({ wipe }: { wipe: boolean }) => (wipe ? server.restart({ wipe }) : server.start()),
+      }),
+    },
+    exempt: {
+      "a store restarted without its data: everybody is told, tokens grow, and the lock can be had":
+        "an etcd without its data is a new cluster: its revisions begin again, and a restore must raise them",
+    },
+  },
+  { describe, it },
+);

@@ -1,0 +1,47 @@
+import { setTimeout as wait } from "node:timers/promises";
+
+import { redisBackend } from "@leasehold/redis";
+import { testBackend } from "@leasehold/testing";
+import { Redis } from "ioredis";
+import { afterAll, describe, it } from "vitest";
+
+import { startRedis } from "../servers/index.ts";
+import { redisData } from "./redis-control.ts";
+import { redisLink } from "./redis-link.ts";
+
+// A server of its own, which keeps its data over a kill: the kit breaks it.
+const server = await startRedis({ persistence: "aof" });
+const control = new Redis(server.url);
+control.on("error", () => {});
+const proxies: AsyncDisposable[] = [];
+
+afterAll(async () => {
+  control.disconnect();
+  for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+  await server.stop();
+});
+
+testBackend(
+  "redis",
+  {
+    ttlMs: 600,
+    concurrent: true,
+    open: async () => redisBackend(server.url),
+    openThroughLink: async () => {
+      const { proxy, ...linked } = await redisLink(server.address, (url) => redisBackend(url));
+      proxies.push(proxy);
+      return linked;
+    },
+    elapse: (ms) => wait(ms),
+    store: {
+      ...redisData(control),
+      ...(server.canSabotage && {
+        pause: () => server.pause(),
+        resume: () => server.resume(),
+        kill: () => server.kill(),
+        start: ({ wipe }: { wipe: boolean }) => (wipe ? server.restart({ wipe }) : server.start()),
+      }),
+    },
+  },
+  { describe, it },
+);
