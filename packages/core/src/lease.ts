@@ -1,6 +1,6 @@
 import type { Claim, ClaimObserver } from "./claim.ts";
 import { departedForMs, releaseTimeoutMs } from "./departures.ts";
-import { LeaseholdError, LeaseLostError, type LossReason } from "./errors.ts";
+import { LeaseLostError, type LeaseholdError, type LossReason } from "./errors.ts";
 import type { Session } from "./session.ts";
 
 /**

@@ -9,9 +9,9 @@ export interface RenewalObserver {
   unconfirmed(claim: Claim, error: Error): void;
 }
 
-/** How long a request about a claim may go unanswered before it is asked again: leaves room for two tries within a ttl. */
+/** How long a renewal may go unanswered before it is asked again: three tries end before the deadline, at 4, 7 and 10/12. */
 export function renewalTimeoutMs(ttlMs: number): number {
-  return Math.min(5_000, Math.max(50, ttlMs / 4));
+  return Math.min(5_000, Math.max(100, ttlMs / 6));
 }
 
 /** Renewal is due a third of the ttl after the last acknowledgement: two periods may fail before the deadline. */
@@ -27,6 +27,13 @@ interface Entry {
   dueMs: number;
   asking: boolean;
   unconfirmed: boolean;
+}
+
+/** One claim of a batch, and the ticket that it is asked about. */
+interface Question {
+  readonly claim: Claim;
+  readonly entry: Entry;
+  readonly ticket: bigint;
 }
 
 /**
@@ -111,14 +118,16 @@ export class RenewalLoop {
 
   #tick(): void {
     const nowMs = this.#nowMs();
-    const batch: Claim[] = [];
+    const batch: Question[] = [];
     let earliestDueMs = Infinity;
     for (const [claim, entry] of this.#entries) {
       if (claim.phase === "held") claim.isHeld();
       if (claim.phase === "over") this.#entries.delete(claim);
       else if (!entry.asking) {
         earliestDueMs = Math.min(earliestDueMs, entry.dueMs);
-        if (entry.dueMs <= nowMs + batchWindowMs(claim.ttlMs)) batch.push(claim);
+        const { ticket } = claim;
+        if (ticket !== null && entry.dueMs <= nowMs + batchWindowMs(claim.ttlMs))
+          batch.push({ claim, entry, ticket });
       }
     }
     // The window only widens a batch that is due anyway; an alarm by itself sends nothing.
@@ -130,33 +139,21 @@ export class RenewalLoop {
     if (nextMs < Infinity) this.#wakeAt(Math.max(nextMs, this.#nowMs() + 1));
   }
 
-  async #ask(batch: readonly Claim[]): Promise<void> {
-    const asked = batch.flatMap((claim) => (claim.ticket === null ? [] : [{ claim, ticket: claim.ticket }]));
-    if (asked.length === 0) return;
-    for (const { claim } of asked) this.#entries.get(claim)!.asking = true;
-    const timeoutMs = Math.min(...asked.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
-    const requests = asked.map(({ claim: { resource, owner, ttlMs }, ticket }) => ({
+  async #ask(batch: readonly Question[]): Promise<void> {
+    if (batch.length === 0) return;
+    for (const { entry } of batch) entry.asking = true;
+    const timeoutMs = Math.min(...batch.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
+    const requests = batch.map(({ claim: { resource, owner, ttlMs }, ticket }) => ({
       resource,
       owner,
       ttlMs,
       ticket,
     }));
-    let answers: readonly RenewAnswer[];
-    try {
-      answers = await this.#store.renew(requests, { timeoutMs });
-    } catch (error) {
-      answers = asked.map(() => ({
-        kind: "unanswered",
-        error: error instanceof Error ? error : new Error(String(error)),
-      }));
-    }
-    asked.forEach(({ claim, ticket }, index) => {
-      const answer = answers[index] ?? {
-        kind: "unanswered",
-        error: new Error("The backend gave no answer for this claim."),
-      };
-      this.#answered(claim, ticket, answer);
-    });
+    const silence: RenewAnswer = { kind: "unanswered", error: new Error("The backend gave no answer.") };
+    const answers = await this.#store
+      .renew(requests, { timeoutMs })
+      .catch((error: Error) => batch.map((): RenewAnswer => ({ kind: "unanswered", error })));
+    batch.forEach(({ claim, ticket }, index) => this.#answered(claim, ticket, answers[index] ?? silence));
   }
 
   #answered(claim: Claim, ticket: bigint, answer: RenewAnswer): void {

@@ -44,11 +44,11 @@ export interface Harness {
   /** Whether cases may run at once. False where time is simulated. */
   readonly concurrent: boolean;
   /** A new backend, as of another process, on the one store. The kit disposes it. */
-  open(): Promise<Backend>;
+  readonly open: () => Promise<Backend>;
   /** The same behind a link of its own. */
-  openThroughLink?(): Promise<{ backend: Backend; link: Link }>;
+  readonly openThroughLink?: () => Promise<{ backend: Backend; link: Link }>;
   /** Lets so much time pass, for the store and for this process. */
-  elapse(ms: number): Promise<void>;
+  readonly elapse: (ms: number) => Promise<void>;
   readonly store?: StoreControl;
   /** Case names that this store cannot meet, each with the reason. They are skipped, counted, and named. */
   readonly exempt?: Readonly<Record<string, string>>;

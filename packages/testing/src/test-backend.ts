@@ -26,7 +26,7 @@ export interface Case {
 
 /** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
 export interface Runner {
-  describe(name: string, define: () => void): void;
+  describe: (name: string, define: () => void) => void;
   it: {
     (name: string, run: () => Promise<void>): void;
     skip(name: string, run?: () => Promise<void>): void;

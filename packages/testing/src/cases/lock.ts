@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { isLeaseholdError, type Lease } from "@leasehold/core";
 
+import type { Stage } from "../stage.ts";
 import type { Case } from "../test-backend.ts";
 
 /** The lock, as users meet it. */
@@ -202,7 +203,7 @@ export const lockCases: readonly Case[] = [
 ];
 
 /** Follows a promise that is expected to fail, without an unhandled rejection in between. */
-export function settle(promise: Promise<unknown>): { error(): unknown; isSettled(): boolean } {
+export function settle(promise: Promise<unknown>): { error: () => unknown; isSettled: () => boolean } {
   let settled = false;
   let failure: unknown = undefined;
   promise.then(
@@ -216,16 +217,12 @@ export function settle(promise: Promise<unknown>): { error(): unknown; isSettled
 }
 
 /** Awaits a promise that may need time to pass. */
-export async function finish<T>(
-  stage: { until(what: string, withinMs: number, condition: () => boolean): Promise<void> },
-  promise: Promise<T>,
-  withinMs = 10_000,
-): Promise<T> {
+export async function finish<T>(stage: Stage, promise: Promise<T>, withinMs = 10_000): Promise<T> {
   const watched = settle(promise);
   await stage.until("settled", withinMs, watched.isSettled);
   return promise;
 }
 
-async function all(stage: Parameters<typeof finish>[0], promises: Promise<unknown>[]): Promise<void> {
+async function all(stage: Stage, promises: Promise<unknown>[]): Promise<void> {
   await finish(stage, Promise.all(promises));
 }

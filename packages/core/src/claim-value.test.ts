@@ -1,0 +1,57 @@
+import { hostname } from "node:os";
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { decodeClaimValue, encodeClaimValue } from "./claim-value.ts";
+
+describe("what is stored with a claim", () => {
+  it("comes back as it was", () => {
+    const metadata = { job: "nightly", "weird key": "\u{1f600}\u0000\ud800" };
+    const origin = decodeClaimValue(encodeClaimValue(metadata));
+    expect(origin).toMatchObject({ host: hostname(), pid: process.pid });
+    expect({ ...origin?.metadata }).toEqual(metadata);
+  });
+
+  it("is refused when it is not flat text, or too large", () => {
+    expect(() => encodeClaimValue({ a: 1 as unknown as string })).toThrow(/metadata\.a must be a string/);
+    expect(() => encodeClaimValue({ a: "x".repeat(4_096) })).toThrow(/4096 bytes/);
+  });
+});
+
+describe("what is read back", () => {
+  const hostile: readonly string[] = [
+    "",
+    "null",
+    "[]",
+    "7",
+    '"text"',
+    "{",
+    "{}",
+    '{"v":2,"host":"h","pid":1,"meta":{}}',
+    '{"v":1,"host":7,"pid":1,"meta":{}}',
+    '{"v":1,"host":"h","pid":1.5,"meta":{}}',
+    '{"v":1,"host":"h","pid":1,"meta":[]}',
+    '{"v":1,"host":"h","pid":1,"meta":{"a":{}}}',
+    "[".repeat(4_000),
+    `{"v":1,"host":"h","pid":1,"meta":{"a":"${"x".repeat(10_000_000)}"}}`,
+  ];
+
+  it.each(hostile.map((text) => [text.slice(0, 50), text] as const))(
+    "is nothing if it is not ours: %s",
+    (_, text) => {
+      expect(decodeClaimValue(text)).toBe(null);
+    },
+  );
+
+  it("pollutes no prototype", () => {
+    const origin = decodeClaimValue('{"v":1,"host":"h","pid":1,"meta":{"__proto__":"x","constructor":"y"}}');
+    expect(Object.getPrototypeOf(origin?.metadata)).toBe(null);
+    expect(Object.keys(origin?.metadata ?? {})).toEqual(["__proto__", "constructor"]);
+    expect(({} as Record<string, unknown>)["x"]).toBe(undefined);
+  });
+
+  it("never throws, whatever it is", () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void decodeClaimValue(text)));
+  });
+});

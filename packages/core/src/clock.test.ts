@@ -1,0 +1,47 @@
+import { SimClock } from "@leasehold/testing";
+import { describe, expect, it } from "vitest";
+
+import { elapsedMs, sleep, systemClock } from "./clock.ts";
+
+describe("elapsed time", () => {
+  it("is the larger of what the two clocks saw", () => {
+    const clock = new SimClock();
+    const start = clock.now();
+    clock.block(100);
+    expect(elapsedMs(clock, start)).toBe(100);
+    clock.stepWall(50);
+    expect(elapsedMs(clock, start)).toBe(150);
+    clock.stepWall(-1_000);
+    expect(elapsedMs(clock, start)).toBe(100);
+  });
+});
+
+describe("sleep", () => {
+  it("ends with its time, or with its signal, and leaves no timer", async () => {
+    const clock = new SimClock();
+    const slept = sleep(clock, 100);
+    await clock.advance(100);
+    await slept;
+    const aborter = new AbortController();
+    const cut = sleep(clock, 100, aborter.signal);
+    aborter.abort();
+    await cut;
+    await sleep(clock, 100, aborter.signal);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("the system's clock", () => {
+  it("takes a delay that setTimeout would turn into none", () => {
+    let fired = false;
+    const timer = systemClock.schedule(2 ** 40, () => (fired = true));
+    timer.cancel();
+    expect(fired).toBe(false);
+  });
+
+  it("moves, in milliseconds, on both clocks", () => {
+    const { monoMs, wallMs } = systemClock.now();
+    expect(wallMs).toBeGreaterThan(Date.UTC(2025, 0, 1));
+    expect(systemClock.now().monoMs).toBeGreaterThanOrEqual(monoMs);
+  });
+});

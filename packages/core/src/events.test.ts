@@ -1,0 +1,49 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+
+import { SimClock } from "@leasehold/testing";
+import { expect, it } from "vitest";
+
+import { createCoordinator } from "./coordinator.ts";
+import type { LeaseholdEvent } from "./events.ts";
+import { memoryBackend } from "./memory/index.ts";
+
+it("tells the callback and the diagnostics channel the same, and no owner in full", async () => {
+  const published: unknown[] = [];
+  const listen = (event: unknown): void => void published.push(event);
+  const channels = ["acquired", "queued", "granted", "released"].map((type) => `leasehold:${type}`);
+  for (const name of channels) subscribe(name, listen);
+  const events: LeaseholdEvent[] = [];
+  const clock = new SimClock();
+  const coordinator = createCoordinator({
+    backend: memoryBackend({ clock }),
+    onEvent: (event) => void events.push(event),
+  });
+  const first = await coordinator.lock("a").acquire();
+  const waiting = coordinator.lock("a").acquire();
+  await clock.advance(40);
+  await first.release();
+  const second = await waiting;
+  await second.release();
+  for (const name of channels) unsubscribe(name, listen);
+
+  expect(events.map(({ type }) => type)).toEqual([
+    "acquired",
+    "queued",
+    "granted",
+    "acquired",
+    "released",
+    "released",
+  ]);
+  expect(published).toEqual(events);
+  expect(events[3]).toMatchObject({
+    recipe: "lock",
+    name: "a",
+    fencingToken: second.fencingToken,
+    waitedMs: 40,
+  });
+  const text = JSON.stringify(events, (_key, value: unknown) =>
+    typeof value === "bigint" ? `${value}` : value,
+  );
+  expect(text).toContain(first.owner.slice(0, 8));
+  expect(text).not.toContain(first.owner);
+});
