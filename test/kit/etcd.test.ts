@@ -38,6 +38,7 @@ testBackend(
       const names = (resource: string) => (chunk: Buffer) => chunk.includes(encodeName(resource));
       const link: Link = {
         cut: () => proxy.blackhole(),
+        slow: (ms) => proxy.latency(ms),
         heal: () => proxy.pass(),
         holdRequests: () => proxy.hold("toServer", { match: names("default:lock:"), limit: 1 }),
         newConnectionsPass: () => {},

@@ -9,6 +9,7 @@ export async function redisLink(
   const proxy = await startFaultProxy({ target });
   const link: Link = {
     cut: () => proxy.blackhole(),
+    slow: (ms) => proxy.latency(ms),
     heal: () => proxy.pass(),
     // Only the connection that carries scripts, and only the one there is now: the client gives it up and makes another.
     holdRequests: () => proxy.hold("toServer", { match: (chunk) => chunk.includes("evalsha"), limit: 1 }),

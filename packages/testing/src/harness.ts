@@ -16,6 +16,8 @@ export interface Link {
   deliverHeld(): Promise<void>;
   /** The next such call about `resource` reaches the store, its reply is lost, and the connection with it. */
   loseReplyTo(call: StoreCall, resource: string): Promise<void>;
+  /** Everything takes so much longer, each way; 0 ends it. */
+  slow(ms: number): void;
   /** Pushes of grants are lost; requests and replies pass. Absent where pushes share the connection of replies. */
   dropPushes?(): void;
 }
@@ -49,6 +51,8 @@ export interface Harness {
   readonly openThroughLink?: () => Promise<{ backend: Backend; link: Link }>;
   /** Lets so much time pass, for the store and for this process. */
   readonly elapse: (ms: number) => Promise<void>;
+  /** So much time passes while this process can do nothing: its event loop is blocked. Default: a busy loop. */
+  readonly block?: (ms: number) => void;
   readonly store?: StoreControl;
   /** Case names that this store cannot meet, each with the reason. They are skipped, counted, and named. */
   readonly exempt?: Readonly<Record<string, string>>;

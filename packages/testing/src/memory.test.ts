@@ -13,6 +13,7 @@ testBackend(
     open: async () => memoryBackend({ store }),
     openThroughLink: async () => withFaults(memoryBackend({ store })),
     elapse: (ms) => clock.advance(ms),
+    block: (ms) => clock.block(ms),
     store: {
       flush: async () => store.flush(),
       leftovers: async (resources) => {

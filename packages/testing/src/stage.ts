@@ -58,6 +58,12 @@ export class Stage {
     return this.harness.elapse(ms);
   }
 
+  /** Time passes, and this process can do nothing meanwhile. */
+  block(ms: number): void {
+    if (this.harness.block !== undefined) return this.harness.block(ms);
+    for (const untilMs = performance.now() + ms; performance.now() < untilMs;);
+  }
+
   /** Waits until `condition` holds; fails after `withinMs` of the harness's time. */
   async until(what: string, withinMs: number, condition: () => boolean | Promise<boolean>): Promise<void> {
     for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += 5) {
@@ -79,7 +85,8 @@ export class Stage {
   }
 
   async processBehindLink(options: Partial<CoordinatorOptions> = {}): Promise<Process> {
-    const { backend, link } = await this.harness.openThroughLink!();
+    const { backend, link } =
+      (await this.harness.openThroughLink?.()) ?? assert.fail("this case needs a link");
     return this.#coordinate(backend, options, link);
   }
 

@@ -18,13 +18,14 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
   const { clock, leases } = backend;
   let mode: "pass" | "cut" | "hold" = "pass";
   let pushes = true;
+  let slowMs = 0;
   const lost = new Map<StoreCall, () => void>();
   const held: (() => Promise<unknown>)[] = [];
 
   async function through<T>(call: StoreCall, timeoutMs: number, act: () => Promise<T>): Promise<T> {
     if (mode === "pass") {
       const lose = lost.get(call);
-      if (lose === undefined) return act();
+      if (lose === undefined) return delayed(act);
       lost.delete(call);
       await act();
       lose();
@@ -36,15 +37,35 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     throw unknown(call);
   }
 
+  async function delayed<T>(act: () => Promise<T>): Promise<T> {
+    if (slowMs === 0) return act();
+    await sleep(clock, slowMs);
+    const result = await act();
+    await sleep(clock, slowMs);
+    return result;
+  }
+
+  // The link is part of the way: an acknowledgement counts from before the request went onto it.
   const faulty: LeaseStore = {
-    acquire: (request) => through("acquire", request.timeoutMs, () => leases.acquire(request)),
+    acquire: async (request) => {
+      const sentAt = clock.now();
+      const reply = await through("acquire", request.timeoutMs, () => leases.acquire(request));
+      return reply.kind === "refused" ? reply : { ...reply, validFrom: sentAt };
+    },
     release: (request) => through("release", request.timeoutMs, () => leases.release(request)),
     inspect: (resource, options: CallOptions) =>
       through("inspect", options.timeoutMs, () => leases.inspect(resource, options)),
-    renew: (requests, options) =>
-      through("renew", options.timeoutMs, () => leases.renew(requests, options)).catch((error: Error) =>
-        requests.map((): RenewAnswer => ({ kind: "unanswered", error })),
-      ),
+    renew: async (requests, options) => {
+      const sentAt = clock.now();
+      try {
+        const answers = await through("renew", options.timeoutMs, () => leases.renew(requests, options));
+        return answers.map((answer) =>
+          answer.kind === "renewed" ? { ...answer, validFrom: sentAt } : answer,
+        );
+      } catch (error) {
+        return requests.map((): RenewAnswer => ({ kind: "unanswered", error: error as Error }));
+      }
+    },
     onGrant: (listener: GrantListener) =>
       leases.onGrant({
         // A push that the network drops has no answer; "known" keeps the store from taking the grant back.
@@ -68,6 +89,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
         for (const act of held.splice(0)) await act();
       },
       loseReplyTo: (call) => new Promise<void>((resolve) => lost.set(call, resolve)),
+      slow: (ms) => void (slowMs = ms),
       dropPushes: () => void (pushes = false),
     },
   };

@@ -44,6 +44,27 @@ export const faultCases: readonly Case[] = [
     },
   },
   {
+    name: "over a slow link a lease counts from the send of its request, not from the reply (R4)",
+    needs: ["link"],
+    run: async (stage) => {
+      const ttlMs = stage.ttlMs * 3;
+      const delayMs = stage.ttlMs / 5;
+      const a = await stage.processBehindLink({ ttlMs });
+      await (await a.coordinator.lock(stage.name()).acquire()).release();
+      a.link.slow(delayMs);
+      const lease = await finish(stage, a.coordinator.lock(stage.name()).acquire());
+      assert.ok(
+        lease.remainingMs <= ttlMs - 2 * delayMs,
+        `${lease.remainingMs} ms left after ${2 * delayMs} on the way`,
+      );
+      const isRenewed = (): boolean => a.events.some(({ type }) => type === "renewed");
+      await stage.until("renewed", ttlMs, isRenewed);
+      const renewal = a.events.find((event) => event.type === "renewed");
+      assert.ok((renewal?.remainingMs ?? Infinity) <= ttlMs - 2 * delayMs, "nor does a renewal");
+      a.link.slow(0);
+    },
+  },
+  {
     name: "a lost reply to acquire is answered by asking again: one claim, one grant",
     needs: ["link"],
     run: async (stage) => {

@@ -10,6 +10,19 @@ const resourceOf = (name: string): string => `default:lock:${name}`;
 /** Leases whose claim is gone from the store. */
 export const lossCases: readonly Case[] = [
   {
+    name: "after a blocked event loop the first look says lost, in the same tick",
+    alone: true,
+    run: async (stage) => {
+      const { coordinator } = await stage.process();
+      const lease = await coordinator.lock(stage.name()).acquire();
+      stage.block(stage.ttlMs * 2);
+      assert.equal(lease.isHeld(), false);
+      assert.equal(lease.remainingMs, 0);
+      assert.throws(() => lease.assertHeld(), { code: "LEASE_LOST", reason: "expired" });
+      assert.ok(lease.signal.aborted, "the look itself raised the alarm");
+    },
+  },
+  {
     name: "a claim deleted by hand is reported within one renewal period, and the lock can be had again",
     needs: ["deleteClaim"],
     run: async (stage) => {
