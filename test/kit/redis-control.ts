@@ -9,11 +9,16 @@ const mayStay = new Set(["last", "marks"]);
 /** Hands on the data of a Redis, behind the backend's back. */
 export function redisData(
   client: Redis | Cluster,
+  nodes: readonly { host: string; port: number }[],
 ): Pick<StoreControl, "deleteClaim" | "flush" | "leftovers"> {
   return {
+    // On connections of its own: a cluster's client may still be looking for nodes that came back.
     flush: async () => {
-      const nodes = client instanceof Redis ? [client] : client.nodes("master");
-      await Promise.all(nodes.map((node) => node.flushall()));
+      for (const { host, port } of nodes) {
+        const node = new Redis(port, host);
+        await node.flushall();
+        node.disconnect();
+      }
     },
     deleteClaim: async (resource, owner) => {
       const hand = redisBackend(client);

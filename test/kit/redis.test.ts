@@ -13,11 +13,11 @@ import { redisLink } from "./redis-link.ts";
 const server = await startRedis({ persistence: "aof" });
 const control = new Redis(server.url);
 control.on("error", () => {});
-const proxies: AsyncDisposable[] = [];
+const ways: AsyncDisposable[] = [];
 
 afterAll(async () => {
   control.disconnect();
-  for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+  for (const way of ways) await way[Symbol.asyncDispose]();
   await server.stop();
 });
 
@@ -28,13 +28,13 @@ testBackend(
     concurrent: true,
     open: async () => redisBackend(server.url),
     openThroughLink: async () => {
-      const { proxy, ...linked } = await redisLink(server.address, (url) => redisBackend(url));
-      proxies.push(proxy);
-      return linked;
+      const way = await redisLink([server.address]);
+      ways.push(way);
+      return { backend: redisBackend(way.proxies[0]!.url("redis")), link: way.link };
     },
     elapse: (ms) => wait(ms),
     store: {
-      ...redisData(control),
+      ...redisData(control, [server.address]),
       ...(server.canSabotage && {
         pause: () => server.pause(),
         resume: () => server.resume(),

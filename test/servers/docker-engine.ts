@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import type { ContainerRuntimeClient } from "testcontainers";
+import type { ContainerRuntimeClient, GenericContainer } from "testcontainers";
 import { killOnExit } from "./kill-on-exit.ts";
 
 /** A container by its Docker API. */
@@ -13,7 +13,7 @@ export interface ContainerRecipe {
   ports?: number[];
   /** The container whose network it shares. */
   networkOf?: Container;
-  waitUntilReady(): Promise<void>;
+  waitUntilReady: (container: Container) => Promise<void>;
 }
 
 const pullWithinMs = 180_000;
@@ -48,43 +48,68 @@ async function findObstacle(image: string): Promise<string | undefined> {
 export async function runContainer(
   recipe: ContainerRecipe,
 ): Promise<{ container: Container; remove(): Promise<void> }> {
-  const { GenericContainer, getContainerRuntimeClient } = await import("testcontainers");
-  class LoopbackContainer extends GenericContainer {
+  const { GenericContainer: Base, getContainerRuntimeClient } = await import("testcontainers");
+  const client = await getContainerRuntimeClient();
+  let created: Container | undefined;
+  let callOff = (): void => {};
+  class LoopbackContainer extends Base {
     protected override async beforeContainerCreated(): Promise<void> {
       // Testcontainers publishes on all interfaces, and these servers let everybody in.
       const published = Object.values(this.hostConfig.PortBindings ?? {}) as { HostIp?: string }[][];
       for (const binding of published.flat()) binding.HostIp = "127.0.0.1";
     }
+
+    // From here on and not from when it is ready: what is interrupted while it starts must not stay either.
+    protected override async containerCreated(id: string): Promise<void> {
+      callOff = killOnExit(() =>
+        spawnSync("docker", ["rm", "--force", "--volumes", id], { stdio: "ignore" }),
+      );
+      created = client.container.getById(id);
+    }
   }
+  const remove = async (): Promise<void> => {
+    await created?.remove({ force: true, v: true });
+    callOff();
+  };
   const definition = new LoopbackContainer(recipe.image)
     .withCommand(recipe.command)
     .withExposedPorts(...(recipe.ports ?? []).map((port) => ({ container: port, host: port })))
-    .withWaitStrategy(readyWhen(() => recipe.waitUntilReady()));
+    .withWaitStrategy(readyWhen((container) => withLastWords(container, recipe.waitUntilReady(container))));
   if (recipe.networkOf) definition.withNetworkMode(`container:${recipe.networkOf.id}`);
-  const started = await definition.start();
-  const container = (await getContainerRuntimeClient()).container.getById(started.getId());
-  const callOff = killOnExit(() =>
-    spawnSync("docker", ["rm", "--force", "--volumes", container.id], { stdio: "ignore" }),
-  );
-  return {
-    container,
-    remove: async () => {
-      await container.remove({ force: true, v: true });
-      callOff();
-    },
-  };
+  try {
+    const started = await definition.start();
+    return { container: client.container.getById(started.getId()), remove };
+  } catch (error) {
+    // Testcontainers removes one that did not become ready, and leaves one that could not even be started.
+    await remove().catch(callOff);
+    throw error;
+  }
 }
 
-type WaitStrategy = Parameters<import("testcontainers").GenericContainer["withWaitStrategy"]>[0];
+type WaitStrategy = Parameters<GenericContainer["withWaitStrategy"]>[0];
 
-function readyWhen(wait: () => Promise<void>): WaitStrategy {
+function readyWhen(waitUntilReady: (container: Container) => Promise<void>): WaitStrategy {
   const strategy: WaitStrategy = {
-    waitUntilReady: wait,
+    waitUntilReady,
     withStartupTimeout: () => strategy,
     isStartupTimeoutSet: () => true,
     getStartupTimeout: () => 0,
   };
   return strategy;
+}
+
+async function withLastWords(container: Container, starting: Promise<void>): Promise<void> {
+  try {
+    await starting;
+  } catch (error) {
+    const log = await container.logs({ stdout: true, stderr: true, tail: 3 });
+    // Docker puts eight bytes before each line, to say which stream it is of.
+    const words = log
+      .toString()
+      .replaceAll(/[^\x20-\x7e]+/g, " ")
+      .trim();
+    throw new Error(`${messageOf(error)} (its last words: ${words})`, { cause: error });
+  }
 }
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {

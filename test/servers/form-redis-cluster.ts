@@ -18,8 +18,10 @@ export async function formRedisCluster(nodes: readonly Address[]): Promise<void>
       // Two masters with one epoch would first have to settle who yields.
       await client.call("CLUSTER", "SET-CONFIG-EPOCH", String(index + 1));
       await client.call("CLUSTER", "ADDSLOTSRANGE", String(from), String(to));
-      for (const peer of nodes) await client.call("CLUSTER", "MEET", peer.host, String(peer.port));
     }
+    // Only now: a node that has met another takes no epoch any more.
+    for (const client of clients)
+      for (const peer of nodes) await client.call("CLUSTER", "MEET", peer.host, String(peer.port));
     await waitUntil("the Redis Cluster is ok on all nodes", async () => {
       const infos = await Promise.all(clients.map((client) => clusterInfo(client)));
       return infos.every((info) => isWhole(info, nodes.length));

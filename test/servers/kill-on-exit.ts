@@ -28,8 +28,9 @@ function unlisten(): void {
 function onSignal(signal: NodeJS.Signals): void {
   killAll();
   unlisten();
-  // Listening took the signal's own effect away. Where nobody else listens, it must still end the process.
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  // Listening took the signal's own effect away, so it is sent once more, without us. To look whether anybody else
+  // listens would not do: libraries (signal-exit is one) listen too, and end the process only if nobody else does.
+  process.kill(process.pid, signal);
 }
 
 function killAll(): void {

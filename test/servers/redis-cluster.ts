@@ -2,8 +2,8 @@ import { ExternalServer } from "./external-server.ts";
 import { formRedisCluster } from "./form-redis-cluster.ts";
 import { freePort } from "./free-port.ts";
 import type { ManagedServer } from "./managed-server.ts";
-import { addressOf, redisKind, redisRecipe, urlOf } from "./redis.ts";
-import { climb, type ServerKind, type ServerLog } from "./rung.ts";
+import { addressOf, redisKind, redisRecipe, urlOf, type RedisOptions } from "./redis.ts";
+import { climb, type ServerKind } from "./rung.ts";
 import { ServerGroup } from "./server-group.ts";
 import { startMemberContainers, startMemberProcesses } from "./start-members.ts";
 
@@ -24,9 +24,11 @@ const clusterKind = (): ServerKind => ({
  * Starts a Redis Cluster of three masters without replicas, ready when each of them says so. On rung "urls" it is
  * the one of `LEASEHOLD_REDIS_CLUSTER_URL` (one node or several, separated by commas).
  */
-export async function startRedisCluster(options: { log?: ServerLog } = {}): Promise<RedisCluster> {
+export async function startRedisCluster(
+  options: Pick<RedisOptions, "persistence" | "log"> = {},
+): Promise<RedisCluster> {
   const ports = await Promise.all([freePort(), freePort(), freePort()]);
-  const recipes = ports.map((port) => redisRecipe(port, { args: clusterArgs }));
+  const recipes = ports.map((port) => redisRecipe(port, { ...options, args: clusterArgs }));
   const nodes = ports.map((port) => ({ host: "127.0.0.1", port }));
   const hooks = { afterStart: () => formRedisCluster(nodes) };
   const group = await climb(

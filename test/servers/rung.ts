@@ -60,12 +60,19 @@ export async function climb<T>(
       return server;
     } catch (error) {
       if (rung !== "docker" || forced) throw error;
-      const failure = `Docker did not start ${kind.image}: ${messageOf(error)}`;
+      const failure = `Docker did not start ${kind.image}: ${messageOf(error)}${ryukHint(env)}`;
       dockerFailures.set(kind.program, failure);
       obstacles.push(`docker: ${failure}`);
     }
   }
   throw new Error(noRung(kind, obstacles, forced));
+}
+
+function ryukHint(env: NodeJS.ProcessEnv): string {
+  const disabled = env.TESTCONTAINERS_RYUK_DISABLED === "true";
+  return disabled
+    ? ""
+    : " (Testcontainers first starts its own image Ryuk, unless TESTCONTAINERS_RYUK_DISABLED=true)";
 }
 
 function forcedRung(env: NodeJS.ProcessEnv): Rung | undefined {

@@ -52,7 +52,7 @@ export class ServerContainer implements ManagedServer {
 
   async start(): Promise<void> {
     await this.#container.start();
-    await this.#ready();
+    await this.#ready(this.#container);
   }
 
   async restart(options: { wipe?: boolean } = {}): Promise<void> {
@@ -87,13 +87,17 @@ export class ServerContainer implements ManagedServer {
       image,
       command: [program, ...args({ bindHost: "0.0.0.0", dataDir: "/tmp" })],
       ...(this.#networkOf ? { networkOf: this.#networkOf } : { ports: [port] }),
-      waitUntilReady: () => this.#ready(),
+      waitUntilReady: (container) => this.#ready(container),
     });
   }
 
-  #ready(): Promise<void> {
-    return waitUntil(`${this.#recipe.program} in a container is ready`, () =>
-      this.#recipe.isReady(this.address),
-    );
+  #ready(container: Container): Promise<void> {
+    const { program, isReady } = this.#recipe;
+    return waitUntil(`${program} in a container is ready`, async () => {
+      if (await isReady(this.address)) return true;
+      if (!(await container.inspect()).State.Running)
+        throw new Error(`${program} in a container ended at once`);
+      return false;
+    });
   }
 }

@@ -88,7 +88,8 @@ export interface LeaseStore {
 
   /**
    * Removes the owner's claim, granted or waiting, whatever its ticket, and grants those who now fit. True when a live
-   * claim was removed; false when there was none.
+   * claim was removed; false when there was none. (Where the request may have been written twice, true also if the last
+   * copy found nothing: an earlier one may have removed it.)
    *
    * With `departedForMs` it also leaves a mark in place of the claim, for that long, whether or not it found one (rule R7):
    * an acquire of this owner that is still on its way, in a socket or a kernel's queue, is then refused when it arrives,

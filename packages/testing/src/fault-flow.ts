@@ -44,6 +44,8 @@ export class FaultFlow {
   #queue: QueuedItem[] = [];
   #timer: NodeJS.Timeout | undefined;
   #holding = false;
+  /** In bytes: how much of what is held may go all the same. */
+  #allowance = 0;
   #unanswered = false;
   #lost = false;
   #closed = false;
@@ -93,13 +95,14 @@ export class FaultFlow {
   /** The rule has changed: drops, lets go, or goes on holding what is queued. */
   ruleChanged(): void {
     if (this.#rule.mode === "drop") this.#dropQueue();
-    if (this.#rule.mode !== "hold") this.#holding = false;
+    if (this.#rule.mode !== "hold") this.#endHold();
     this.#pump();
   }
 
-  /** Delivers what was held back; later bytes are held again only if the rule says so. */
-  release(): void {
-    this.#holding = false;
+  /** Delivers what was held back, or its first `bytes`, and goes on holding the rest. */
+  release(bytes: number): void {
+    if (bytes === Infinity) this.#endHold();
+    else this.#allowance += bytes;
     this.#pump();
   }
 
@@ -122,7 +125,7 @@ export class FaultFlow {
   #pump(): void {
     clearTimeout(this.#timer);
     for (let head = this.#queue[0]; head; head = this.#queue[0]) {
-      if (head.held && this.#holding) return;
+      if (head.held && this.#holding && !this.#allows(head.item)) return;
       if (head.held && this.#unanswered && head.item.kind !== "bytes") return;
       const waitMs = this.#rule.latencyMs > 0 ? head.dueMs - performance.now() : 0;
       if (waitMs > 0) {
@@ -132,6 +135,23 @@ export class FaultFlow {
       this.#queue.shift();
       this.#pass(head);
     }
+  }
+
+  /** Whether the head of the queue is let go in spite of the hold; cuts it in two where the allowance ends. */
+  #allows(head: FlowItem): boolean {
+    if (head.kind !== "bytes" || this.#allowance === 0) return false;
+    const rest = head.bytes.subarray(this.#allowance);
+    if (rest.length > 0) {
+      head.bytes = head.bytes.subarray(0, this.#allowance);
+      this.#queue.splice(1, 0, { item: { kind: "bytes", bytes: rest }, dueMs: 0, held: true });
+    }
+    this.#allowance -= head.bytes.length;
+    return true;
+  }
+
+  #endHold(): void {
+    this.#holding = false;
+    this.#allowance = 0;
   }
 
   #pass({ item, held }: QueuedItem): void {

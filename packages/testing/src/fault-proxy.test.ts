@@ -209,6 +209,26 @@ test.each(["release", "pass"] as const)(
   },
 );
 
+test("release of some bytes: a late request arrives without the cancellation sent behind it", async () => {
+  const { server, proxy, client } = await setUp();
+  const one = client();
+  proxy.hold("toServer");
+  one.send("acq");
+  await proxy.until((p) => p.bytes.toServer.held === 3);
+  one.send("uire cancel");
+  await proxy.until((p) => p.bytes.toServer.held === 14);
+  one.socket.resetAndDestroy();
+  await proxy.until((p) => p.connections === 0);
+  proxy.release("toServer", { bytes: 7 });
+  await server.until("acquire");
+  await proxy.until((p) => p.bytes.toClient.received > 0);
+  expect(server.seen).toBe("acquire");
+  expect(proxy.bytes.toServer).toEqual({ received: 14, delivered: 7, held: 7, dropped: 0 });
+  proxy.release();
+  await server.until("acquire cancel");
+  await server.until("<reset>");
+});
+
 test("hold toClient: the request is executed, the answer comes when released", async () => {
   const { server, proxy, client } = await setUp();
   proxy.hold("toClient");

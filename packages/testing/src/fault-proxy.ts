@@ -51,8 +51,11 @@ export interface FaultProxy extends AsyncDisposable {
    * if that packet had been delayed longest, so that the server does not abandon the request.
    */
   hold(direction: Direction, options?: HoldOptions): void;
-  /** Ends `hold` and delivers in order what it held back. Default: both ways. */
-  release(direction?: "both" | Direction): void;
+  /**
+   * Ends `hold` and delivers in order what it held back. Default: both ways. With `bytes`, only the first so many of
+   * each connection, and the hold goes on: so a request can come late while its cancellation comes later still.
+   */
+  release(direction?: "both" | Direction, options?: { bytes?: number }): void;
   /**
    * Loses a reply: delivers the next matching request, swallows the answer, then resets both sides. Resolves
    * when that has happened. Rejects if the connection or the proxy ends first, or `pass()` calls it off.
@@ -150,10 +153,11 @@ class TcpFaultProxy implements FaultProxy, ProxyHost {
     Object.assign(this.rules[direction], { mode: "hold", match, remaining: limit });
   }
 
-  release(direction: "both" | Direction = "both"): void {
+  release(direction: "both" | Direction = "both", options: { bytes?: number } = {}): void {
+    const { bytes = Infinity } = options;
     for (const each of chosen(direction)) {
-      if (this.rules[each].mode === "hold") this.rules[each].mode = "pass";
-      for (const connection of this.#connections.keys()) connection.release(each);
+      if (bytes === Infinity && this.rules[each].mode === "hold") this.rules[each].mode = "pass";
+      for (const connection of this.#connections.keys()) connection.release(each, bytes);
     }
     this.changed();
   }

@@ -60,9 +60,9 @@ export class ProxiedConnection {
     this.#toClient.ruleChanged();
   }
 
-  /** Delivers what was held back. */
-  release(direction: Direction): void {
-    (direction === "toServer" ? this.#toServer : this.#toClient).release();
+  /** Delivers what was held back, or its first `bytes`. */
+  release(direction: Direction, bytes: number): void {
+    (direction === "toServer" ? this.#toServer : this.#toClient).release(bytes);
   }
 
   /** A stream that lost bytes must not go on as if it were whole: resets the connection if it did. */
