@@ -36,16 +36,25 @@ testBackend(
       const proxy = await startFaultProxy({ target: server.address });
       proxies.push(proxy);
       const names = (resource: string) => (chunk: Buffer) => chunk.includes(encodeName(resource));
+      let requestBytes = Promise.resolve(0);
       const link: Link = {
         cut: () => proxy.blackhole(),
         slow: (ms) => proxy.latency(ms),
         heal: () => proxy.pass(),
-        holdRequests: () => proxy.hold("toServer", { match: names("default:lock:"), limit: 1 }),
+        holdRequests: () => {
+          proxy.hold("toServer", { match: names("default:lock:"), limit: 1 });
+          // What is held before the caller gives up is the request; behind it comes its cancellation, which may not
+          // overtake it in the server.
+          requestBytes = proxy
+            .until(({ bytes }) => bytes.toServer.held > 0)
+            .then(() => proxy.bytes.toServer.held);
+        },
         newConnectionsPass: () => {},
         deliverHeld: async () => {
           const { delivered } = proxy.bytes.toServer;
-          proxy.release("toServer");
-          await proxy.until(({ bytes }) => bytes.toServer.delivered > delivered);
+          const bytes = await requestBytes;
+          proxy.release("toServer", { bytes });
+          await proxy.until(() => proxy.bytes.toServer.delivered >= delivered + bytes);
         },
         // A keepalive names a lease, not a resource; whatever the process says next, it hears no answer to it.
         loseReplyTo: (call, resource) =>

@@ -131,7 +131,8 @@ export class Session {
     for (const stop of this.#stopListening) stop();
     const left = (users.get(this.backend) ?? 1) - 1;
     users.set(this.backend, left);
-    if (left === 0) await this.backend[Symbol.asyncDispose]();
+    // A store that cannot be told goodbye must not fail whoever shuts down: its claims expire.
+    if (left === 0) await Promise.resolve(this.backend[Symbol.asyncDispose]()).catch(() => undefined);
   }
 
   /** Released once its body has settled; a body that outlives the grace keeps the name for what is left of the ttl. */

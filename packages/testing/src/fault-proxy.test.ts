@@ -1,82 +1,19 @@
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 import { endsHttp2Response } from "./http2-response.ts";
-
-/** Answers `+` and what it got, unless told to keep silent; records text, ends and resets in one line. */
-class RecordingServer {
-  readonly server: Server = createServer({ allowHalfOpen: true });
-  readonly sockets: Socket[] = [];
-  seen = "";
-  silent = false;
-  #waiters: { text: string; resolve: () => void }[] = [];
-
-  constructor() {
-    this.server.on("connection", (socket) => {
-      this.sockets.push(socket);
-      socket.on("data", (chunk: Buffer) => {
-        this.#record(chunk.toString());
-        if (!this.silent) socket.write(`+${chunk.toString()}`);
-      });
-      socket.on("end", () => {
-        this.#record("<end>");
-        socket.end();
-      });
-      socket.on("error", () => this.#record("<reset>"));
-    });
-  }
-
-  async listen(): Promise<{ host: string; port: number }> {
-    this.server.listen(0, "127.0.0.1");
-    await once(this.server, "listening");
-    return { host: "127.0.0.1", port: (this.server.address() as AddressInfo).port };
-  }
-
-  until(text: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ text, resolve });
-    this.#record("");
-    return promise;
-  }
-
-  #record(text: string): void {
-    this.seen += text;
-    for (const waiter of this.#waiters) if (this.seen.includes(waiter.text)) waiter.resolve();
-  }
-}
-
-/** A client socket that collects what it reads. */
-class Client {
-  readonly socket: Socket;
-  seen = "";
-  readonly closed: Promise<string>;
-
-  constructor(port: number) {
-    this.socket = connect({ host: "127.0.0.1", port });
-    const closed = Promise.withResolvers<string>();
-    this.closed = closed.promise;
-    let code = "end";
-    this.socket.on("data", (chunk: Buffer) => (this.seen += chunk.toString()));
-    this.socket.on("error", (error: NodeJS.ErrnoException) => (code = error.code ?? ""));
-    this.socket.on("close", () => closed.resolve(code));
-  }
-
-  send(text: string): void {
-    this.socket.write(text);
-  }
-
-  async until(text: string): Promise<void> {
-    while (!this.seen.includes(text)) await once(this.socket, "data");
-  }
-}
+import { RecordingClient, RecordingServer } from "./recording-endpoints.ts";
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function setUp(): Promise<{ server: RecordingServer; proxy: FaultProxy; client: () => Client }> {
+async function setUp(): Promise<{
+  server: RecordingServer;
+  proxy: FaultProxy;
+  client: () => RecordingClient;
+}> {
   const server = new RecordingServer();
   const proxy = await startFaultProxy({ target: await server.listen() });
   cleanups.push(async () => {
@@ -84,8 +21,8 @@ async function setUp(): Promise<{ server: RecordingServer; proxy: FaultProxy; cl
     server.server.close();
   });
   cleanups.push(() => proxy.close());
-  const client = (): Client => {
-    const made = new Client(proxy.port);
+  const client = (): RecordingClient => {
+    const made = new RecordingClient(proxy.port);
     cleanups.push(async () => made.socket.destroy());
     return made;
   };

@@ -1,0 +1,54 @@
+import { createCoordinator, type Backend, type Lease } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { redisBackend } from "@leasehold/redis";
+import { startFaultProxy } from "@leasehold/testing";
+import { describe, expect, inject, it } from "vitest";
+
+interface StoreUnderTest {
+  readonly scheme: string;
+  readonly url: () => string;
+  readonly open: (url: string) => Backend;
+}
+
+const stores: Record<string, StoreUnderTest> = {
+  redis: { scheme: "redis", url: () => inject("redisUrl"), open: (url) => redisBackend(url) },
+  etcd: {
+    scheme: "http",
+    url: () => inject("etcdHosts")[0]!,
+    open: (url) => etcdBackend({ hosts: url }, { minTtlMs: 1_000 }),
+  },
+};
+
+describe.each(Object.entries(stores))(
+  "a holder whose packets vanish, on %s",
+  (name, { scheme, url, open }) => {
+    it.each([1_000, 5_000])("is told before the ttl of %i ms has ended in the store", async (ttlMs) => {
+      const { hostname: host, port } = new URL(url());
+      await using proxy = await startFaultProxy({ target: { host, port: Number(port) } });
+      await using holder = createCoordinator({ backend: open(proxy.url(scheme)), ttlMs });
+      await using rival = createCoordinator({ backend: open(url()), ttlMs, waitMs: Infinity });
+      const lock = `black-hole-${ttlMs}-${process.pid}`;
+
+      const lease = await holder.lock(lock).acquire();
+      const toldAt = new Promise<number>((resolve) =>
+        lease.signal.addEventListener("abort", () => resolve(performance.now()), { once: true }),
+      );
+      const next: Promise<[Lease, number]> = rival
+        .lock(lock)
+        .acquire()
+        .then((granted) => [granted, performance.now()]);
+      const cutAt = performance.now();
+      proxy.blackhole();
+      const [told, [granted, takenOver]] = await Promise.all([toldAt, next]);
+
+      expect(told - cutAt).toBeLessThan(ttlMs);
+      expect(told).toBeLessThan(takenOver);
+      expect(lease.isHeld()).toBe(false);
+      expect(granted.fencingToken).toBeGreaterThan(lease.fencingToken);
+      const [after, later] = [told - cutAt, takenOver - told].map(Math.round);
+      console.log(
+        `black hole on ${name}, ttl ${ttlMs} ms: told after ${after} ms, taken over ${later} ms later`,
+      );
+    });
+  },
+);
