@@ -1,0 +1,151 @@
+import { LeaseholdError, type AcquireRequest, type Granted, type Queued, type Refused } from "@leasehold/core";
+import type { Calls } from "./calls.ts";
+import { deleteClaim } from "./claim-deletion.ts";
+import type { ClaimKeys } from "./claim-keys.ts";
+import { Deadline } from "./deadline.ts";
+import { joinLine } from "./join-line.ts";
+import type { LineWatches } from "./line-watches.ts";
+import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
+import { readLine } from "./read-line.ts";
+import type { Roster } from "./roster.ts";
+import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
+import type { SharedLease } from "./shared-lease.ts";
+import type { SharedLeases } from "./shared-leases.ts";
+import type { Sweeper } from "./sweeper.ts";
+
+/** What the calls of a backend work with. */
+export interface Parts {
+  readonly calls: Calls;
+  readonly keys: ClaimKeys;
+  readonly leases: SharedLeases;
+  readonly roster: Roster;
+  readonly watches: LineWatches;
+  readonly sweeper: Sweeper;
+}
+
+type Answer = Granted | Queued | Refused;
+
+/** A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so often. */
+const tries = 3;
+
+/** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
+export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
+  const { roster, calls } = parts;
+  if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
+  const record = roster.enter(request, request.capacity);
+  try {
+    return await new Acquisition(parts, request, record).run();
+  } catch (error) {
+    const failure = toLeaseholdError(error, "acquire", true);
+    // A copy of it may be carried out later; until its release, a key of this owner is not litter.
+    if (failure.code === "OUTCOME_UNKNOWN") record.doubtful = true;
+    throw failure;
+  } finally {
+    roster.leave(record);
+  }
+}
+
+class Acquisition {
+  readonly #parts: Parts;
+  readonly #request: AcquireRequest;
+  readonly #record: OwnerRecord;
+  readonly #deadline: Deadline;
+
+  constructor(parts: Parts, request: AcquireRequest, record: OwnerRecord) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#record = record;
+    this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
+  }
+
+  async run(): Promise<Answer> {
+    for (let left = tries; left > 0; left--) {
+      const answer = await this.#try();
+      if (answer === undefined) continue;
+      if (answer.kind === "refused" || this.#parts.roster.has(this.#record)) return answer;
+      // Released while the answer was on its way: nobody waits for what it says.
+      this.#parts.sweeper.discard(this.#request);
+      return { kind: "refused", reason: "departed" };
+    }
+    throw new LeaseholdError("BACKEND_UNAVAILABLE", "etcd: the lease or the claim vanished at each try. Try again.");
+  }
+
+  /** Undefined: what it stood on has vanished, and nothing of it is in the store. */
+  async #try(): Promise<Answer | undefined> {
+    const { calls, keys, leases } = this.#parts;
+    const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
+    const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    try {
+      const joined = await joinLine(calls, keys, lease, this.#request, this.#deadline);
+      if (joined.kind === "refused") return joined;
+      if (joined.kind === "present") return await this.#standing();
+      const mustWait = joined.ahead + weight > capacity;
+      // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
+      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack();
+      return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
+    } catch (error) {
+      // Nothing was written. Every claim on that lease is gone; the next try is granted another.
+      if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
+      leases.lost(lease);
+      return undefined;
+    }
+  }
+
+  /** What fails before the claim is written leaves no doubt about the claim. */
+  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
+    try {
+      return await step;
+    } catch (error) {
+      throw toLeaseholdError(error, "lease", false);
+    }
+  }
+
+  /** The owner has a claim: refresh it as a renewal does (rule R3), then tell where it stands. */
+  async #standing(): Promise<Answer | undefined> {
+    const { calls, keys, leases } = this.#parts;
+    const { resource, owner } = this.#request;
+    const before = (await readLine(calls, keys, resource, this.#deadline.leftMs)).find(owner);
+    if (before === undefined) return undefined;
+    const lease = leases.withId(before.leaseId);
+    if (!(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
+    // Only a key that is there after its lease was refreshed has been refreshed.
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
+    const now = line.find(owner);
+    if (now?.ticket !== before.ticket) return undefined;
+    return this.#answer(lease, now.ticket, now.ahead, line.revision, now);
+  }
+
+  #answer(
+    lease: SharedLease,
+    ticket: bigint,
+    ahead: number,
+    revision: bigint,
+    shape: { readonly capacity: number; readonly weight: number } = this.#request,
+  ): Answer {
+    const { roster, watches } = this.#parts;
+    const { resource, owner } = this.#request;
+    const { capacity, weight } = shape;
+    const acknowledged = { ticket, ttlMs: lease.ttlMs, validFrom: lease.validFrom };
+    if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
+    const claim = this.#claim({ resource, owner, capacity, weight, ticket, lease, granted: false });
+    claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
+    if (claim.granted) return { kind: "granted", ...acknowledged };
+    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
+    return { kind: "queued", ...acknowledged, aheadMs: lease.ttlMs };
+  }
+
+  /** The same claim keeps its record; a claim with a higher ticket replaces a dead one. */
+  #claim(seen: OwnClaim): OwnClaim {
+    const known = this.#record.claim;
+    if (known?.ticket === seen.ticket) return known;
+    if (known !== undefined) this.#parts.watches.delete(known);
+    this.#record.claim = seen;
+    return seen;
+  }
+
+  async #giveBack(): Promise<Refused> {
+    const { calls, keys } = this.#parts;
+    await deleteClaim(calls, keys, this.#request, this.#deadline.leftMs);
+    return { kind: "refused", reason: "full" };
+  }
+}

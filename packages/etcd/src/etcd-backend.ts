@@ -1,0 +1,96 @@
+import {
+  invalidArgument,
+  systemClock,
+  systemRandom,
+  type Backend,
+  type Clock,
+  type Degradation,
+  type LeaseStore,
+  type Traits,
+} from "@leasehold/core";
+import type { Etcd3 } from "etcd3";
+import { Calls } from "./calls.ts";
+import { ClaimKeys } from "./claim-keys.ts";
+import { Endpoints } from "./endpoints.ts";
+import { EtcdLeaseStore } from "./etcd-lease-store.ts";
+import type { EtcdBackendOptions, EtcdSource } from "./options.ts";
+
+/** What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded up. */
+const defaultMinTtlMs = 2_000;
+const closeTimeoutMs = 500;
+
+/**
+ * Leasehold on etcd 3.4 or later.
+ *
+ * Given hosts, it makes a client of its own, with safe settings. Given an `Etcd3`, it uses that client's connections and
+ * never closes it; every request still has a deadline of ours and leaves at most once, whatever retries and breakers the
+ * client was made with. Set `grpcOptions: { "grpc.keepalive_time_ms": 10_000 }` in such a client, or it will go on using a
+ * connection that has silently died. Interceptors of such a client do not see our requests.
+ *
+ * Fencing tokens are revisions of the store. They compare within one cluster, and a restore must raise them
+ * (`--bump-revision`), as etcd's manual says.
+ *
+ * Throws `INVALID_ARGUMENT` for a bad option.
+ */
+export function etcdBackend(source: EtcdSource | Etcd3, options: EtcdBackendOptions = {}): Backend {
+  return new EtcdBackend(source, options);
+}
+
+class EtcdBackend implements Backend {
+  readonly name: string = "etcd";
+  readonly traits: Traits;
+  readonly clock: Clock;
+  readonly leases: LeaseStore;
+  readonly #store: EtcdLeaseStore;
+  readonly #calls: Calls;
+  readonly #endpoints: Endpoints;
+  readonly #listeners = new Set<(degradation: Degradation) => void>();
+  #outage = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: EtcdSource | Etcd3, options: EtcdBackendOptions) {
+    const { prefix = "leasehold", clock = systemClock, random = systemRandom, minTtlMs = defaultMinTtlMs } = options;
+    if (!Number.isInteger(minTtlMs / 1000) || minTtlMs < 1000)
+      throw invalidArgument(`minTtlMs must be a multiple of 1000, and at least 1000; got ${minTtlMs}.`);
+    if (prefix === "" || prefix.endsWith("/"))
+      throw invalidArgument(`prefix must not be empty or end in "/"; got ${JSON.stringify(prefix)}.`);
+    this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
+    this.clock = clock;
+    this.#endpoints = new Endpoints(source);
+    const auth = "hosts" in source ? source.auth : undefined;
+    this.#calls = new Calls(this.#endpoints, clock, auth, {
+      failed: (message) => this.#failed(message),
+      answered: () => (this.#outage = false),
+    });
+    const degraded = (degradation: Degradation): void => this.#tell(degradation);
+    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix), random, degraded);
+    this.leases = this.#store;
+  }
+
+  onDegraded(listener: (degradation: Degradation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  /** Leases end first, which needs the connections; then whatever still waits for an answer; then the connections. */
+  async #close(): Promise<void> {
+    await this.#store.close(closeTimeoutMs);
+    this.#calls.close();
+    this.#endpoints.close();
+    this.#listeners.clear();
+  }
+
+  #failed(message: string): void {
+    if (this.#outage) return;
+    this.#outage = true;
+    this.#tell({ reason: "unreachable", message: `etcd: ${message}` });
+  }
+
+  #tell(degradation: Degradation): void {
+    for (const listener of this.#listeners) listener(degradation);
+  }
+}

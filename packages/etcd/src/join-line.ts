@@ -1,0 +1,148 @@
+import type { AcquireRequest, Refused } from "@leasehold/core";
+import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type { Calls } from "./calls.ts";
+import type { ClaimKeys, KeyRange } from "./claim-keys.ts";
+import { Deadline } from "./deadline.ts";
+import { Line } from "./line.ts";
+import { readLine } from "./read-line.ts";
+import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
+import type { SharedLease } from "./shared-lease.ts";
+
+export type Joined =
+  /** The claim was written. */
+  | { readonly kind: "joined"; readonly ticket: bigint; readonly ahead: number; readonly waiting: number }
+  /** The owner has a claim already; it was not touched. */
+  | { readonly kind: "present" }
+  /** Nothing was written. */
+  | Refused;
+
+/**
+ * Joins the line in one step, or finds out why not.
+ *
+ * One transaction does it whenever what it must know can be said as compares: nobody has another shape, the owner has
+ * nothing here, and, for a try on capacity 1, nobody is here at all. A try on a larger capacity must add up weights, which
+ * etcd cannot: the line is read, and the transaction holds only if nobody has joined since.
+ */
+export async function joinLine(
+  calls: Calls,
+  keys: ClaimKeys,
+  lease: SharedLease,
+  request: AcquireRequest,
+  deadline: Deadline,
+): Promise<Joined> {
+  const join = new Join(calls, keys, lease, request, deadline);
+  const atOnce = request.queue || request.capacity === 1 ? await join.blind() : undefined;
+  return atOnce ?? join.afterReading();
+}
+
+class Join {
+  readonly #calls: Calls;
+  readonly #keys: ClaimKeys;
+  readonly #request: AcquireRequest;
+  readonly #deadline: Deadline;
+  readonly #put: IRequestOp;
+  readonly #line: KeyRange;
+
+  constructor(calls: Calls, keys: ClaimKeys, lease: SharedLease, request: AcquireRequest, deadline: Deadline) {
+    const { resource, capacity, owner, weight, value } = request;
+    this.#calls = calls;
+    this.#keys = keys;
+    this.#request = request;
+    this.#deadline = deadline;
+    this.#line = keys.line(resource, capacity);
+    const key = keys.claim(resource, capacity, owner, weight);
+    // Every put names its lease: a claim without one would live for ever.
+    this.#put = { request_put: { key, value: Buffer.from(value), lease: lease.id } };
+  }
+
+  /** One transaction, no questions. Undefined: refused for a reason that takes a read to tell. */
+  async blind(): Promise<Joined | undefined> {
+    const { resource, capacity, owner, weight, queue } = this.#request;
+    const own = this.#keys.own(resource, capacity, owner);
+    const answer = await this.#txn({
+      // A try asks for nobody in the line, the owner itself included.
+      compare: [...this.#keys.otherLines(resource, capacity), queue ? own : this.#line].map(isEmpty),
+      // Capacity 1: every weight is 1, so counting is adding up, and etcd counts without reading.
+      success: [this.#put, ...(queue ? [this.#ask(this.#line, capacity === 1 ? { count_only: true } : {})] : [])],
+      failure: [this.#ask(own, { limit: 1 }), this.#ask(this.#line, { limit: 1 })],
+    });
+    const ticket = BigInt(answer.header.revision);
+    const [first, second] = answer.responses;
+    if (answer.succeeded) {
+      if (!queue) return { kind: "joined", ticket, ahead: 0, waiting: 0 };
+      const range = second!.response_range;
+      if (capacity > 1) return this.#joined(new Line(this.#keys, range.kvs, ticket), ticket);
+      const ahead = Number(range.count) - weight;
+      return { kind: "joined", ticket, ahead, waiting: Math.max(0, ahead - 1) };
+    }
+    if (this.#parsed(first!.response_range.kvs)) return { kind: "present" };
+    // Somebody holds, or waits: no need to know who.
+    if (!queue && this.#parsed(second!.response_range.kvs)) return { kind: "refused", reason: "held" };
+    return undefined;
+  }
+
+  /** Reads the line, decides, and writes only if nobody has joined since: those who left do not matter. */
+  async afterReading(): Promise<Joined> {
+    const { resource, capacity, owner, weight, queue } = this.#request;
+    let line = await this.#read(resource);
+    while (this.#deadline.leftMs > 0) {
+      if (line.find(owner) !== undefined) return { kind: "present" };
+      const other = line.claims.find((claim) => claim.capacity !== capacity);
+      if (other !== undefined) return { kind: "refused", reason: "shape", capacity: other.capacity };
+      const ahead = line.total;
+      if (!queue && ahead + weight > capacity) return { kind: "refused", reason: "held" };
+
+      const all = this.#keys.resource(resource);
+      const nobodySince: ICompare = {
+        ...all,
+        target: "Create",
+        result: "Less",
+        create_revision: String(line.revision + 1n),
+      };
+      const answer = await this.#txn({
+        compare: [nobodySince],
+        success: [this.#put],
+        failure: [this.#ask(all)],
+      });
+      const revision = BigInt(answer.header.revision);
+      if (answer.succeeded) {
+        const waiting = line.claims.filter(({ granted }) => !granted).length;
+        return { kind: "joined", ticket: revision, ahead, waiting };
+      }
+      line = new Line(this.#keys, answer.responses[0]!.response_range.kvs, revision);
+    }
+    throw new RpcFailure("busy", "others kept joining while this claim was weighed");
+  }
+
+  /** Nothing was written up to here, so an unanswered read leaves nothing unknown. */
+  async #read(resource: string): Promise<Line> {
+    try {
+      return await readLine(this.#calls, this.#keys, resource, this.#deadline.leftMs);
+    } catch (error) {
+      throw toLeaseholdError(error, "read of the line", false);
+    }
+  }
+
+  #joined(line: Line, ticket: bigint): Joined {
+    const waiting = line.claims.filter((claim) => !claim.granted && claim.ticket < ticket).length;
+    const ahead = line.find(this.#request.owner)?.ahead ?? line.total;
+    return { kind: "joined", ticket, ahead, waiting };
+  }
+
+  #txn(request: ITxnRequest): Promise<ITxnResponse> {
+    return this.#calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs);
+  }
+
+  #ask(range: KeyRange, options: { limit?: number; count_only?: boolean } = {}): IRequestOp {
+    return { request_range: { ...range, keys_only: true, ...options } };
+  }
+
+  #parsed(kvs: readonly IKeyValue[]): boolean {
+    return kvs.some((kv) => this.#keys.parse(kv.key) !== undefined && kv.lease !== "0");
+  }
+}
+
+/** Holds when there is no key in the range: etcd compares an absent key as one that was created at revision 0. */
+function isEmpty(range: KeyRange): ICompare {
+  return { ...range, target: "Create", result: "Equal", create_revision: "0" };
+}

@@ -1,0 +1,55 @@
+import type { IKeyValue } from "etcd3";
+import type { ClaimKeys } from "./claim-keys.ts";
+
+/** A claim as it stands in a line. */
+export interface LineClaim {
+  readonly owner: string;
+  readonly ticket: bigint;
+  readonly weight: number;
+  readonly capacity: number;
+  /** The lease that keeps it, as etcd writes it: decimal digits; "0" for none. */
+  readonly leaseId: string;
+  readonly value: string;
+  /** The weights of all who stand before it. */
+  readonly ahead: number;
+  readonly granted: boolean;
+}
+
+/** A resource's claims as one read saw them. */
+export class Line {
+  /** The store's revision that was read. */
+  readonly revision: bigint;
+  /** Oldest first. */
+  readonly claims: readonly LineClaim[];
+  /** How many keys were found that this backend cannot have written. They are nobody's claim, and take no room. */
+  readonly malformed: number;
+
+  constructor(keys: ClaimKeys, kvs: readonly IKeyValue[], revision: bigint) {
+    this.revision = revision;
+    const parsed = kvs.flatMap((kv) => {
+      const key = keys.parse(kv.key);
+      // A claim without a lease would never die, so it is not one.
+      return key === undefined || kv.lease === "0" ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
+    });
+    this.malformed = kvs.length - parsed.length;
+    parsed.sort((a, b) => (a.ticket < b.ticket ? -1 : a.ticket > b.ticket ? 1 : 0));
+    let ahead = 0;
+    this.claims = parsed.map(({ kv, key, ticket }) => {
+      const { owner, weight, capacity } = key;
+      const claim = { owner, weight, capacity, ticket, leaseId: kv.lease, value: kv.value.toString("utf8") };
+      const granted = ahead + weight <= capacity;
+      ahead += weight;
+      return { ...claim, ahead: ahead - weight, granted };
+    });
+  }
+
+  find(owner: string): LineClaim | undefined {
+    return this.claims.find((claim) => claim.owner === owner);
+  }
+
+  /** The weights of all claims: what a newcomer would have ahead of it. */
+  get total(): number {
+    const last = this.claims.at(-1);
+    return last === undefined ? 0 : last.ahead + last.weight;
+  }
+}

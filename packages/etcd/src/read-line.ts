@@ -1,0 +1,19 @@
+import type { Calls } from "./calls.ts";
+import type { ClaimKeys } from "./claim-keys.ts";
+import { Line } from "./line.ts";
+
+/** Everything on the resource, whatever its capacity, as of one revision. Linearizable, as every read here (F25). */
+export async function readLine(
+  calls: Calls,
+  keys: ClaimKeys,
+  resource: string,
+  timeoutMs: number,
+  options: { values?: boolean } = {},
+): Promise<Line> {
+  const { kvs, header } = await calls.unary(
+    ({ kv }, callOptions) =>
+      kv.range({ ...keys.resource(resource), keys_only: options.values !== true }, callOptions),
+    timeoutMs,
+  );
+  return new Line(keys, kvs, BigInt(header.revision));
+}

@@ -1,0 +1,146 @@
+import type { CallOptions, Instant, RenewAnswer, RenewRequest } from "@leasehold/core";
+import type { Parts } from "./acquisition.ts";
+import { Deadline } from "./deadline.ts";
+import type { OwnClaim } from "./own-claim.ts";
+import { readLine } from "./read-line.ts";
+import { toLeaseholdError } from "./rpc-failure.ts";
+import type { LineClaim } from "./line.ts";
+import type { SharedLease } from "./shared-lease.ts";
+import type { LeaseKeys } from "./shared-leases.ts";
+
+/** What a refresh of a lease proved. */
+interface Refresh {
+  readonly keys: LeaseKeys;
+  readonly validFrom: Instant;
+  readonly ttlMs: number;
+}
+
+/** Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per line that is waited in. */
+export async function renewClaims(
+  parts: Parts,
+  requests: readonly RenewRequest[],
+  { timeoutMs }: CallOptions,
+): Promise<RenewAnswer[]> {
+  const batch = new Renewal(parts, new Deadline(parts.calls.clock, timeoutMs));
+  return Promise.all(
+    requests.map((request) =>
+      batch.renew(request).catch((error: unknown): RenewAnswer => ({
+        kind: "unanswered",
+        error: toLeaseholdError(error, "renewal", false),
+      })),
+    ),
+  );
+}
+
+class Renewal {
+  readonly #parts: Parts;
+  readonly #deadline: Deadline;
+  readonly #refreshes = new Map<SharedLease, Promise<Refresh>>();
+  readonly #fronts = new Map<string, Promise<ReadonlySet<bigint>>>();
+
+  constructor(parts: Parts, deadline: Deadline) {
+    this.#parts = parts;
+    this.#deadline = deadline;
+  }
+
+  async renew(request: RenewRequest): Promise<RenewAnswer> {
+    const record = this.#parts.roster.find(request);
+    const claim = record?.claim;
+    // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
+    if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
+    if (claim.ticket !== request.ticket || claim.lease.gone) return { kind: "gone" };
+    const [{ keys, ...acknowledged }, granted] = await Promise.all([
+      this.#refresh(claim.lease),
+      claim.granted || this.#isFront(claim),
+    ]);
+    if (keys === null) return this.#gone(claim);
+    // The list is the leader's own view, and may lag behind a claim that was just written through another member.
+    if (!this.#lists(keys, claim)) return this.#renewUnsure(request, claim);
+    if (granted) this.#granted(claim);
+    const aheadMs = claim.granted ? 0 : acknowledged.ttlMs;
+    return { kind: "renewed", ticket: claim.ticket, granted: claim.granted, aheadMs, ...acknowledged };
+  }
+
+  /** A claim that this process did not acquire, or is not sure of: the store tells its lease and its ticket. */
+  async #renewUnsure(request: RenewRequest, claim: OwnClaim | undefined): Promise<RenewAnswer> {
+    const mine = claim?.ticket === request.ticket ? claim : undefined;
+    const before = await this.#seen(request);
+    if (before === undefined) return this.#gone(mine);
+    const { keys, ...acknowledged } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
+    // Only a key that is there after its lease was refreshed has been refreshed.
+    const now = keys === null ? undefined : await this.#seen(request);
+    if (now === undefined) return this.#gone(mine);
+    const { ticket, granted } = now;
+    if (granted && mine !== undefined) this.#granted(mine);
+    return { kind: "renewed", ticket, granted, aheadMs: granted ? 0 : acknowledged.ttlMs, ...acknowledged };
+  }
+
+  /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
+  async #seen({ resource, owner, ticket }: RenewRequest): Promise<LineClaim | undefined> {
+    const { calls, keys } = this.#parts;
+    const found = (await readLine(calls, keys, resource, this.#deadline.leftMs)).find(owner);
+    return found?.ticket === ticket ? found : undefined;
+  }
+
+  #refresh(lease: SharedLease): Promise<Refresh> {
+    let refresh = this.#refreshes.get(lease);
+    if (refresh === undefined) {
+      refresh = this.#parts.leases.refresh(lease, this.#deadline.leftMs).then((keys) => {
+        if (lease.ours) this.#parts.sweeper.listed(keys);
+        return { keys, validFrom: lease.validFrom, ttlMs: lease.ttlMs };
+      });
+      this.#refreshes.set(lease, refresh);
+    }
+    return refresh;
+  }
+
+  #lists(keys: ReadonlySet<string>, { resource, capacity, owner, weight }: OwnClaim): boolean {
+    return keys.has(this.#parts.keys.claim(resource, capacity, owner, weight).toString("latin1"));
+  }
+
+  #granted(claim: OwnClaim): void {
+    if (claim.granted) return;
+    claim.granted = true;
+    this.#parts.watches.delete(claim);
+  }
+
+  #gone(claim: OwnClaim | undefined): RenewAnswer {
+    if (claim !== undefined) {
+      this.#parts.watches.delete(claim);
+      this.#parts.roster.claimGone(claim);
+    }
+    return { kind: "gone" };
+  }
+
+  /** Whether a waiting claim was granted by now: a push may have been lost. One read for all who wait in the line. */
+  async #isFront(claim: OwnClaim): Promise<boolean> {
+    const line = `${claim.capacity}/${claim.resource}`;
+    let front = this.#fronts.get(line);
+    if (front === undefined) {
+      front = claim.capacity === 1 ? this.#head(claim) : this.#inFront(claim.resource);
+      this.#fronts.set(line, front);
+    }
+    return (await front).has(claim.ticket);
+  }
+
+  /** Capacity 1: the oldest claim is the only one granted. */
+  async #head({ resource, capacity }: OwnClaim): Promise<ReadonlySet<bigint>> {
+    const { calls, keys } = this.#parts;
+    const { kvs } = await calls.unary(
+      ({ kv }, options) => {
+        const oldest = { sort_order: "Ascend", sort_target: "Create", limit: 1, keys_only: true } as const;
+        return kv.range({ ...keys.line(resource, capacity), ...oldest }, options);
+      },
+      this.#deadline.leftMs,
+    );
+    const [head] = kvs;
+    // Something that is no claim stands in front: look past it.
+    if (head !== undefined && keys.parse(head.key) === undefined) return this.#inFront(resource);
+    return new Set(head === undefined ? [] : [BigInt(head.create_revision)]);
+  }
+
+  async #inFront(resource: string): Promise<ReadonlySet<bigint>> {
+    const line = await readLine(this.#parts.calls, this.#parts.keys, resource, this.#deadline.leftMs);
+    return new Set(line.claims.filter(({ granted }) => granted).map(({ ticket }) => ticket));
+  }
+}

@@ -1,0 +1,116 @@
+import { LeaseholdError } from "@leasehold/core";
+import { status as Code } from "@grpc/grpc-js";
+
+/** What is known of a request that did not succeed. */
+export type FailureKind =
+  /** Nothing of it was carried out: it never left, or the server turned it away at the door. */
+  | "unsent"
+  /** It left, and no answer says what became of it. */
+  | "unanswered"
+  /** A lease that it named does not exist: nothing was written. */
+  | "lease-gone"
+  /** Its authentication token is not valid (any more): nothing was written. */
+  | "token"
+  /** The server refused access. */
+  | "denied"
+  /** The server has no space left and takes no writes until an operator acts. */
+  | "no-space"
+  /** The server asks to be asked later. */
+  | "busy"
+  /** Any other definite refusal. */
+  | "refused"
+  /** This backend is closed. */
+  | "closed";
+
+/** A failed request to etcd, before it is known what it means to the caller. */
+export class RpcFailure extends Error {
+  override readonly name: string = "RpcFailure";
+  readonly kind: FailureKind;
+
+  constructor(kind: FailureKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** A gRPC status, as far as this package looks at it. */
+export interface Status {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** A call that ended so may have been carried out: the server, or a network, lost the answer. */
+const unknownOutcome: ReadonlySet<number> = new Set([
+  Code.CANCELLED,
+  Code.UNKNOWN,
+  Code.DEADLINE_EXCEEDED,
+  Code.ABORTED,
+  Code.INTERNAL,
+  Code.UNAVAILABLE,
+  Code.DATA_LOSS,
+]);
+
+const tokenTroubles = ["invalid auth token", "revision of auth store is old", "user name is empty"];
+
+/** What the status of a failed call proves. `sent`: whether it was ever given to a connection. */
+export function classify({ code, details }: Status, sent: boolean): FailureKind {
+  const says = (text: string): boolean => details.includes(text);
+  if (!sent) return "unsent";
+  if (says("requested lease not found")) return "lease-gone";
+  // Asked with `hasleader`, a member without a leader refuses before it does anything.
+  if (code === Code.UNAVAILABLE && says("no leader")) return "unsent";
+  if (tokenTroubles.some(says)) return "token";
+  if (says("database space exceeded")) return "no-space";
+  if (says("authentication failed")) return "denied";
+  if (code === Code.PERMISSION_DENIED || code === Code.UNAUTHENTICATED) return "denied";
+  if (code === Code.RESOURCE_EXHAUSTED && says("too many requests")) return "busy";
+  return unknownOutcome.has(code) ? "unanswered" : "refused";
+}
+
+/**
+ * What a failure means to the caller of a backend. `what` names the request. `write`: whether it could change the store; an
+ * unanswered read or keepalive has no outcome to be unknown.
+ */
+export function toLeaseholdError(error: unknown, what: string, write: boolean): LeaseholdError {
+  if (!(error instanceof RpcFailure)) {
+    if (error instanceof LeaseholdError) return error;
+    return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd: ${what} failed: ${String(error)}`, { cause: error });
+  }
+  const cause = { cause: error };
+  switch (error.kind) {
+    case "closed":
+      return new LeaseholdError("CLOSED", "This etcd backend is closed.");
+    case "unanswered":
+      return write
+        ? new LeaseholdError("OUTCOME_UNKNOWN", `etcd did not say whether it did the ${what}: ${error.message}`, cause)
+        : new LeaseholdError("BACKEND_UNAVAILABLE", `etcd did not answer the ${what}: ${error.message}`, cause);
+    case "no-space":
+      return new LeaseholdError(
+        "BACKEND_UNAVAILABLE",
+        `etcd takes no writes, its space is used up (alarm NOSPACE). Compact and defragment it, then run ` +
+          `"etcdctl alarm disarm"; see --quota-backend-bytes and --auto-compaction-retention.`,
+        cause,
+      );
+    case "denied":
+    case "token":
+      return new LeaseholdError(
+        "BACKEND_UNAVAILABLE",
+        `etcd refused access for the ${what}: ${error.message}. Check the user and password, and that its role has ` +
+          `readwrite permission on the prefix.`,
+        { ...cause, permanent: true },
+      );
+    case "refused":
+      return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd refused the ${what}: ${error.message}`, {
+        ...cause,
+        permanent: true,
+      });
+    case "unsent":
+    case "busy":
+    case "lease-gone":
+      return new LeaseholdError(
+        "BACKEND_UNAVAILABLE",
+        `The ${what} did not reach etcd: ${error.message}. Nothing was written.`,
+        cause,
+      );
+  }
+}

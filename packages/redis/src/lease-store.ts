@@ -1,0 +1,106 @@
+import { LeaseholdError } from "@leasehold/core";
+import type {
+  AcquireRequest,
+  CallOptions,
+  Granted,
+  GrantListener,
+  LeaseStore,
+  Queued,
+  Refused,
+  ReleaseRequest,
+  RenewAnswer,
+  RenewRequest,
+  Snapshot,
+} from "@leasehold/core";
+import type { Connection } from "./connection.ts";
+import { decodeFlag, decodeSnapshot, decodeStanding } from "./decode-reply.ts";
+import type { Degradations } from "./degradations.ts";
+import type { GrantPushes } from "./grant-pushes.ts";
+import { markKey, type ResourceKeys } from "./keys.ts";
+import { renewClaims } from "./renew-claims.ts";
+import { scripts } from "./script.ts";
+
+export interface LeaseStoreOptions {
+  readonly connection: Connection;
+  readonly pushes: GrantPushes;
+  readonly degradations: Degradations;
+  readonly keysOf: (resource: string) => ResourceKeys;
+  readonly ticketTtlMs: number;
+  readonly maxBatch: number;
+}
+
+/** The lease store on Redis: one script for each call of the contract. */
+export class RedisLeaseStore implements LeaseStore {
+  readonly #options: LeaseStoreOptions;
+
+  constructor(options: LeaseStoreOptions) {
+    this.#options = options;
+  }
+
+  async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
+    const { connection, keysOf, pushes, ticketTtlMs } = this.#options;
+    const { resource, owner, ttlMs, capacity, weight, queue, value, maxWaiters } = request;
+    // A grant can be published as soon as the claim is in the line, so its channel must be heard before that.
+    const timeoutMs = queue && !pushes.isOpen ? await this.#openPushes(request.timeoutMs) : request.timeoutMs;
+    const keys = keysOf(resource);
+    const reply = await connection.call(
+      scripts.acquire,
+      [keys.base, keys.line, keys.expiry, markKey(keys, owner)],
+      [
+        owner,
+        String(ttlMs),
+        String(Math.max(ticketTtlMs, ttlMs + 1001)),
+        `${ttlMs} ${weight} ${capacity} ${pushes.channel} ${value}`,
+        queue ? String(maxWaiters) : "-",
+      ],
+      timeoutMs,
+    );
+    const standing = decodeStanding(reply.value) ?? this.#unreadable(keys.base);
+    if (standing.kind === "refused") return standing;
+    const acknowledged = { ...standing, ttlMs, validFrom: reply.validFrom };
+    return reply.resent ? { ...acknowledged, resent: true } : acknowledged;
+  }
+
+  renew(requests: readonly RenewRequest[], options: CallOptions): Promise<RenewAnswer[]> {
+    return renewClaims(requests, { ...this.#options, timeoutMs: options.timeoutMs });
+  }
+
+  async release(request: ReleaseRequest): Promise<boolean> {
+    const keys = this.#options.keysOf(request.resource);
+    const reply = await this.#options.connection.call(
+      scripts.release,
+      [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
+      [request.owner, String(request.departedForMs ?? 0)],
+      request.timeoutMs,
+    );
+    const removed = decodeFlag(reply.value) ?? this.#unreadable(keys.base);
+    // The client wrote it again after a reset: if the last copy found nothing, an earlier one may have removed the claim,
+    // and "gone" would tell its holder of a loss that never was.
+    return removed || reply.resent;
+  }
+
+  async inspect(resource: string, { timeoutMs }: CallOptions): Promise<Snapshot> {
+    const { base, line, expiry } = this.#options.keysOf(resource);
+    const reply = await this.#options.connection.call(scripts.inspect, [base, line, expiry], [], timeoutMs);
+    return decodeSnapshot(reply.value) ?? this.#unreadable(base);
+  }
+
+  onGrant(listener: GrantListener): () => void {
+    return this.#options.pushes.add(listener);
+  }
+
+  /** Waits for the subscription with half the time at most: an acquire that is not pushed is better than none. */
+  async #openPushes(timeoutMs: number): Promise<number> {
+    const { connection, pushes } = this.#options;
+    const leftMs = await connection.whenReady(timeoutMs);
+    const spentMs = await pushes.open(leftMs / 2);
+    return Math.max(1, leftMs - spentMs);
+  }
+
+  #unreadable(key: string): never {
+    const message = `The reply for Redis key "${key}" is not one of Leasehold's. Is there a proxy in between?`;
+    this.#options.degradations.report("malformed-record", message);
+    // The step itself may have been taken.
+    throw new LeaseholdError("OUTCOME_UNKNOWN", message);
+  }
+}

@@ -1,0 +1,60 @@
+import type { Backend } from "@leasehold/core";
+import type { RedisOptions } from "ioredis";
+import { isClient, type ClusterClient, type RedisClient } from "./client.ts";
+import { Connection } from "./connection.ts";
+import { Degradations } from "./degradations.ts";
+import { GrantPushes } from "./grant-pushes.ts";
+import { inboxChannel, resourceKeysUnder } from "./keys.ts";
+import { RedisLeaseStore } from "./lease-store.ts";
+import { makeClient } from "./make-client.ts";
+import { completeOptions, type RedisBackendOptions } from "./options.ts";
+
+/** How long giving back a stray grant may take. */
+const GIVE_BACK_MS = 5_000;
+
+/**
+ * Leases on Redis 7.0 or Valkey 7.2, or later: standalone, behind Sentinel, or in a Cluster.
+ *
+ * @param source - A URL (`redis://` or `rediss://`) or options of ioredis: then the connection is ours, safe options are set
+ *   over yours, and it is closed with this backend. Or a client of ioredis 5 or 6, `Redis` or `Cluster`: then it is used as
+ *   it is, and never closed. Its resending of commands (ioredis's default) costs time, never safety. Connects at the first
+ *   call. For pushes of grants one more connection is made, in both cases.
+ * @throws `INVALID_ARGUMENT` for options out of bounds.
+ */
+export function redisBackend(
+  source: string | RedisOptions | RedisClient | ClusterClient,
+  options: RedisBackendOptions = {},
+): Backend {
+  const { prefix, clock, random, ticketTtlMs, maxBatch } = completeOptions(options);
+  const owned = !isClient(source);
+  const client = owned ? makeClient(source) : source;
+  const degradations = new Degradations();
+  const connection = new Connection(client, { owned, clock, degradations });
+  const pushes: GrantPushes = new GrantPushes({
+    source: client,
+    channel: inboxChannel(prefix, random.hex(8)),
+    clock,
+    degradations,
+    giveBack: ({ resource, owner }) => leases.release({ resource, owner, timeoutMs: GIVE_BACK_MS }),
+  });
+  const leases = new RedisLeaseStore({
+    connection,
+    pushes,
+    degradations,
+    keysOf: resourceKeysUnder(prefix),
+    ticketTtlMs,
+    maxBatch,
+  });
+
+  return {
+    name: "redis",
+    traits: { consistency: "single-primary", minTtlMs: 100, ttlStepMs: 1 },
+    clock,
+    leases,
+    onDegraded: (listener) => degradations.add(listener),
+    [Symbol.asyncDispose]: async () => {
+      pushes.close();
+      await connection[Symbol.asyncDispose]();
+    },
+  };
+}

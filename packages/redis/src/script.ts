@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import type { ScriptClient } from "./client.ts";
+import { acquire } from "./scripts/acquire.ts";
+import { inspect } from "./scripts/inspect.ts";
+import { release } from "./scripts/release.ts";
+import { renew } from "./scripts/renew.ts";
+
+/** A Lua script of constant text. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+export function makeScript(text: string): Script {
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+/** All scripts of the lease store. The set is closed: an access list or a proxy may name their hashes. */
+export const scripts: Readonly<Record<"acquire" | "renew" | "release" | "inspect", Script>> = {
+  acquire: makeScript(acquire),
+  renew: makeScript(renew),
+  release: makeScript(release),
+  inspect: makeScript(inspect),
+};
+
+/**
+ * The one door through which scripts reach the server. A server that does not know the script (restarted, flushed, failed
+ * over) has executed nothing, so it is sent again with its text.
+ */
+export function runScript(
+  client: ScriptClient,
+  script: Script,
+  keys: readonly string[],
+  args: readonly string[],
+): Promise<unknown> {
+  return client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
+    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    return client.eval(script.text, keys.length, ...keys, ...args);
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * The contended form. The line is a sorted set of owners by ticket, their expiries another, and their records are fields of
+ * the hash, `:<owner>`. The hash also has `capacity`, `used` (the sum of the granted weights), `upto` (the last ticket
+ * granted: the granted are always a prefix of the line) and `seen` (the latest server time at which a claim was written).
+ *
+ * A script first *plans*, by reading alone, and then writes: what can fail, fails before anything is changed.
+ *
+ * - `openLine`: reads the line and plans the removal of every dead claim, wherever it stands (rule R6). nil: the line is
+ *   void, since one of its keys is missing (evicted, deleted, or run out with its last claim). What is left of it cannot be
+ *   trusted: some of its claims might be unaccounted for.
+ * - `leave`: plans the removal of a claim.
+ * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script; the next one goes on.
+ * - `writeLine`: does what was planned, and pushes each new grant to its claim's inbox, other than the caller's own, which
+ *   learns it from the reply. A push that is refused (by an access list) must not fail the step: `pcall`.
+ * - `clearLine`: forgets a void line; the last ticket and the marks stay.
+ */
+export const line = /* lua */ `
+local function claimRecord(key, owner, raw)
+  if not raw then malformed(key) end
+  return readClaim(key, owner, string.sub(raw, 1, 16), string.sub(raw, 18))
+end
+
+local function claimRecords(key, owners)
+  local claims = {}
+  for from = 1, #owners, 500 do
+    local fields = {}
+    for i = from, math.min(from + 499, #owners) do fields[#fields + 1] = ':' .. owners[i] end
+    local raws = redis.call('HMGET', key, unpack(fields))
+    for i = 1, #fields do claims[#claims + 1] = claimRecord(key, owners[from + i - 1], raws[i]) end
+  end
+  return claims
+end
+
+local function leave(l, claim)
+  l.leaving[#l.leaving + 1] = claim.owner
+  l.left[claim.owner] = true
+  l.count = l.count - 1
+  if claim.at <= l.upto then l.used = l.used - claim.weight else l.waiting = l.waiting - 1 end
+end
+
+-- The server's clock was set back if it is behind the last write. Then, and only then, an expiry can lie further off than
+-- its claim's ttl, and all of them are looked at.
+local function clampLine(l)
+  local scored = redis.call('ZRANGE', l.expiry, 0, -1, 'WITHSCORES')
+  local owners = {}
+  for i = 1, #scored, 2 do owners[#owners + 1] = scored[i] end
+  for i, claim in ipairs(claimRecords(l.base, owners)) do
+    if tonumber(scored[2 * i]) > untilEnd(claim.ttl) then l.clamped[#l.clamped + 1] = claim end
+  end
+end
+
+local function openLine(base, line, expiry, used, upto, capacity, seen)
+  local count = redis.call('ZCARD', line)
+  if count ~= redis.call('ZCARD', expiry) or count == 0 then return nil end
+  local l = {
+    base = base, line = line, expiry = expiry, count = count, used = whole(used, base), upto = whole(upto, base),
+    capacity = whole(capacity, base), seen = whole(seen, base), leaving = {}, left = {}, granted = {}, clamped = {},
+  }
+  l.from = '(' .. upto
+  l.waiting = redis.call('ZCOUNT', line, l.from, '+inf')
+  if now < l.seen then clampLine(l) end
+  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now))
+  for _, claim in ipairs(claimRecords(base, dead)) do leave(l, claim) end
+  return l
+end
+
+local function grantLine(l)
+  local at, size = 0, math.min(l.capacity - l.used, 100)
+  while l.waiting > 0 and l.used < l.capacity do
+    local owners = redis.call('ZRANGEBYSCORE', l.line, l.from, '+inf', 'LIMIT', at, size)
+    if #owners == 0 then return end
+    for _, claim in ipairs(claimRecords(l.base, owners)) do
+      if not l.left[claim.owner] then
+        if l.used + claim.weight > l.capacity or #l.granted >= 1000 then return end
+        l.used = l.used + claim.weight
+        l.upto = claim.at
+        l.waiting = l.waiting - 1
+        l.granted[#l.granted + 1] = claim
+      end
+    end
+    at, size = at + #owners, 100
+  end
+end
+
+local function writeLine(l, caller, refreshed)
+  for from = 1, #l.leaving, 500 do
+    local to = math.min(from + 499, #l.leaving)
+    local fields = {}
+    for i = from, to do fields[#fields + 1] = ':' .. l.leaving[i] end
+    redis.call('ZREM', l.line, unpack(l.leaving, from, to))
+    redis.call('ZREM', l.expiry, unpack(l.leaving, from, to))
+    redis.call('HDEL', l.base, unpack(fields))
+  end
+  if l.count == 0 then
+    redis.call('HDEL', l.base, 'used', 'upto', 'capacity', 'seen')
+    return
+  end
+  for _, claim in ipairs(l.clamped) do redis.call('ZADD', l.expiry, 'XX', text(untilEnd(claim.ttl)), claim.owner) end
+  if refreshed or #l.leaving > 0 or #l.granted > 0 or #l.clamped > 0 then
+    redis.call('HSET', l.base, 'used', text(l.used), 'upto', text(l.upto), 'seen', text(now))
+  end
+  for _, claim in ipairs(l.granted) do
+    if claim.owner ~= caller then
+      redis.pcall('PUBLISH', claim.inbox, claim.ticket .. ' ' .. l.base .. ' ' .. claim.owner)
+    end
+  end
+end
+
+local function clearLine(base, line, expiry)
+  local rest, kept = redis.call('PTTL', base), redis.call('HMGET', base, 'last', 'marks')
+  redis.call('DEL', base, line, expiry)
+  if kept[1] then redis.call('HSET', base, 'last', kept[1]) end
+  if kept[2] then redis.call('HSET', base, 'marks', kept[2]) end
+  if kept[1] or kept[2] then redis.call('PEXPIRE', base, text(rest > 0 and rest or 3600000)) end
+end
+`;

@@ -1,0 +1,67 @@
+import { claim } from "./claim.ts";
+import { clock } from "./clock.ts";
+import { line } from "./line.ts";
+
+/**
+ * Removes the owner's claim, whatever its ticket, grants those who now fit, and, if asked to, leaves a mark (rule R7).
+ *
+ * | KEYS | | ARGV | |
+ * |---|---|---|---|
+ * | 1 | hash of the resource | 1 | owner |
+ * | 2 | line: owners by ticket | 2 | how long the mark stays, ms; `0` for none |
+ * | 3 | expiries: owners by ms | | |
+ * | 4 | mark of this owner | | |
+ *
+ * Answers 1 if a live claim was removed, else 0.
+ *
+ * Its first write is one that a server out of memory does not refuse (HDEL, ZREM): when memory is full, releasing must be
+ * possible above all. The hash's field `marks` tells until when any mark may exist, so that an acquire looks for its own
+ * only if there is one to find.
+ */
+export const release: string = `${clock}
+local base, owner = KEYS[1], ARGV[1]
+local fields = redis.call('HMGET', base, 'solo', 'used')
+local solo, used = fields[1], fields[2]
+local removed = 0
+if not used then
+  if solo and string.sub(solo, 30) == owner then
+    local ends = tonumber(string.sub(solo, 17, 29))
+    if not ends then error({err = 'MALFORMED ' .. base}) end
+    if now < ends then
+      redis.call('HDEL', base, 'solo', 'info')
+      removed = 1
+    end
+  end
+  if ARGV[2] == '0' then return removed end
+end
+${claim}
+local function leaveMark()
+  if ARGV[2] == '0' then return end
+  local ends = untilEnd(tonumber(ARGV[2]))
+  redis.call('HDEL', base, ':' .. owner)
+  local marks = tonumber(redis.call('HGET', base, 'marks') or 0) or 0
+  redis.call('SET', KEYS[4], '', 'PX', ARGV[2])
+  redis.call('HSET', base, 'marks', text(math.max(marks, ends)))
+  keep(base, math.max(marks, ends) - now + 1000)
+end
+
+if not used then
+  leaveMark()
+  return removed
+end
+${line}
+local shared = redis.call('HMGET', base, 'upto', 'capacity', 'seen', ':' .. owner)
+local l = openLine(base, KEYS[2], KEYS[3], used, shared[1], shared[2], shared[3])
+if l then
+  if shared[4] and not l.left[owner] and redis.call('ZSCORE', l.expiry, owner) then
+    leave(l, claimRecord(base, owner, shared[4]))
+    removed = 1
+  end
+  grantLine(l)
+  writeLine(l, owner)
+else
+  clearLine(base, KEYS[2], KEYS[3])
+end
+leaveMark()
+return removed
+`;

@@ -1,0 +1,63 @@
+import { ahead } from "./ahead.ts";
+import { claim } from "./claim.ts";
+import { clock } from "./clock.ts";
+import { line } from "./line.ts";
+
+/**
+ * Refreshes claims, of any number of resources. Never creates, never resurrects.
+ *
+ * | KEYS, three for each claim | | ARGV, three for each claim | |
+ * |---|---|---|---|
+ * | 1 | hash of the resource | 1 | owner |
+ * | 2 | line: owners by ticket | 2 | ticket, 16 digits |
+ * | 3 | expiries: owners by ms | 3 | ttl, ms |
+ *
+ * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `x` (gone) or `e <error>`. Each claim is
+ * renewed under `pcall`: a key of another type under one name must not cost the others their leases.
+ *
+ * A renewal's first write is PEXPIRE, which a server out of memory does not refuse: or every lock would be lost at the
+ * moment when its memory is full.
+ */
+export const renew: string = `${clock}${claim}${line}${ahead}
+local function renewOne(base, lineKey, expiryKey, owner, ticket, digits)
+  local ttl = tonumber(digits)
+  local fields = redis.call('HMGET', base, 'used', 'solo', 'info', 'upto', 'capacity', 'seen', ':' .. owner)
+  if not fields[1] then
+    local only = soloClaim(base, fields[2], fields[3])
+    if not only or only.owner ~= owner or only.ticket ~= ticket then return 'x' end
+    redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
+    redis.call('HSET', base, 'solo', soloField(ticket, untilEnd(ttl), owner))
+    if ttl ~= only.ttl then redis.call('HSET', base, 'info', withTtl(only.info, digits)) end
+    return 'h'
+  end
+
+  local l = openLine(base, lineKey, expiryKey, fields[1], fields[4], fields[5], fields[6])
+  if not l then
+    clearLine(base, lineKey, expiryKey)
+    return 'x'
+  end
+  local mine = not l.left[owner] and fields[7] and redis.call('ZSCORE', l.expiry, owner) and
+    claimRecord(base, owner, fields[7])
+  grantLine(l)
+  if not mine or mine.ticket ~= ticket then
+    writeLine(l)
+    return 'x'
+  end
+  redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
+  keep(l.line, ttl + 1001)
+  keep(l.expiry, ttl + 1001)
+  redis.call('ZADD', l.expiry, 'XX', text(untilEnd(ttl)), owner)
+  if ttl ~= mine.ttl then redis.call('HSET', base, ':' .. owner, ticket .. ' ' .. withTtl(mine.info, digits)) end
+  writeLine(l, owner, true)
+  if mine.at <= l.upto then return 'h' end
+  return 'w ' .. aheadOf(l.line, l.expiry, owner)
+end
+
+local answers = {}
+for i = 1, #KEYS, 3 do
+  local done, answer = pcall(renewOne, KEYS[i], KEYS[i + 1], KEYS[i + 2], ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if not done then answer = 'e ' .. (type(answer) == 'table' and answer.err or tostring(answer)) end
+  answers[#answers + 1] = answer
+end
+return answers
+`;

@@ -1,0 +1,102 @@
+import { createCoordinator, isLeaseholdError } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { startFaultProxy } from "@leasehold/testing";
+import { Etcd3 } from "etcd3";
+import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+
+import { claimsOf } from "./store-keys.ts";
+
+const hosts = inject("etcdHosts");
+const etcd = new Etcd3({ hosts });
+afterAll(() => etcd.close());
+
+const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
+
+/** What a delayed acquire of `owner` does when it is carried out at last: the same key, on the same shared lease. */
+async function carryOut(name: string, owner: string, leaseOf: string): Promise<void> {
+  const [claim] = await claimsOf(etcd, leaseOf);
+  const key = Buffer.from(claim!.key.toString().replace(leaseOf, name).replace(/[^/]*$/, `${owner}-1`));
+  await etcd.kv.put({ key, value: Buffer.from("{}"), lease: claim!.lease });
+  expect(await claimsOf(etcd, name)).toHaveLength(1);
+}
+
+test("an acquire carried out after its release is swept, though other claims keep its lease alive", async () => {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
+  const coordinator = createCoordinator({ backend, ttlMs: 60_000 });
+  onTestFinished(() => coordinator.close());
+  const other = await coordinator.lock("ghost-other").acquire();
+  const owner = "a".repeat(32);
+  const resource = "default:lock:ghost-name";
+  await backend.leases.release({ resource, owner, timeoutMs: 5_000, departedForMs: 60_000 });
+  await carryOut("ghost-name", owner, "ghost-other");
+  // The ttl is far too long for a renewal to fall into this: the sweeper does it on its own.
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "ghost-name")).toEqual([]), 5_000);
+  expect(other.isHeld()).toBe(true);
+});
+
+test("however late it is carried out, the next renewal finds it", async () => {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
+  const coordinator = createCoordinator({ backend, ttlMs: 2_000 });
+  onTestFinished(() => coordinator.close());
+  const other = await coordinator.lock("late-other").acquire();
+  await carryOut("late-ghost", "d".repeat(32), "late-other");
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), 3_000);
+  expect(other.isHeld()).toBe(true);
+});
+
+test("an acquire whose bytes are held back, and delivered after its caller gave up, leaves nothing", async () => {
+  await using proxy = await startFaultProxy({ target });
+  const backend = etcdBackend({ hosts: proxy.url("http") }, { minTtlMs: 1_000 });
+  const coordinator = createCoordinator({ backend, ttlMs: 6_000 });
+  onTestFinished(() => coordinator.close());
+  const other = await coordinator.lock("held-other").acquire();
+  proxy.hold("toServer", { match: (chunk) => chunk.includes("held-name"), limit: 1 });
+  const error = await coordinator.lock("held-name").acquire({ waitMs: 300 }).catch((reason: unknown) => reason);
+  expect(isLeaseholdError(error, "OUTCOME_UNKNOWN"), String(error)).toBe(true);
+  // Answers come again: on another connection, since the held one says nothing.
+  await vi.waitFor(() => coordinator.inspect("held-other"), 5_000);
+  expect(proxy.bytes.toServer.held).toBeGreaterThan(0);
+  proxy.release("toServer");
+  await proxy.until(({ bytes }) => bytes.toServer.held === 0);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "held-name")).toEqual([]), 5_000);
+  const lease = await coordinator.lock("held-name").tryAcquire();
+  expect(lease?.isHeld()).toBe(true);
+  expect(other.isHeld()).toBe(true);
+});
+
+test("a release that nothing answers is repeated until it is", async () => {
+  await using proxy = await startFaultProxy({ target });
+  await using backend = etcdBackend({ hosts: proxy.url("http") }, { minTtlMs: 1_000 });
+  const owner = "b".repeat(32);
+  const request = { resource: "default:lock:lost-release", owner, ttlMs: 60_000, capacity: 1, weight: 1 };
+  await backend.leases.acquire({ ...request, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 });
+  proxy.blackhole();
+  const release = backend.leases.release({ ...request, timeoutMs: 300 });
+  await expect(release).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+  expect(await claimsOf(etcd, "lost-release")).toHaveLength(1);
+  proxy.pass();
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "lost-release")).toEqual([]), 5_000);
+});
+
+test("a sweep leaves the claims of live and pending calls alone, of several coordinators on one backend", async () => {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
+  const [a, b] = [createCoordinator({ backend, ttlMs: 1_000 }), createCoordinator({ backend, ttlMs: 1_000 })];
+  onTestFinished(async () => {
+    await a.close();
+    await b.close();
+  });
+  const leases = await Promise.all(
+    [a, b].flatMap((each, i) => Array.from({ length: 20 }, (_, k) => each.lock(`sweep-${i}-${k}`).acquire())),
+  );
+  // An unclean departure starts the sweeper; renewals sweep as well.
+  await backend.leases.release({
+    resource: "r",
+    owner: "c".repeat(32),
+    timeoutMs: 5_000,
+    departedForMs: 60_000,
+  });
+  const until = performance.now() + 2_500;
+  for (let i = 0; performance.now() < until; i++) await (await a.lock(`sweep-busy-${i % 5}`).acquire()).release();
+  expect(leases.every((lease) => lease.isHeld())).toBe(true);
+  for (const lease of leases) expect(await lease.release()).toBe("released");
+});

@@ -1,0 +1,82 @@
+import { createCoordinator, isLeaseholdError, LeaseLostError, type Coordinator } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { Etcd3 } from "etcd3";
+import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+
+import { claimsOf } from "./store-keys.ts";
+
+const hosts = inject("etcdHosts");
+const etcd = new Etcd3({ hosts });
+afterAll(() => etcd.close());
+
+const ttlMs = 3_000;
+/** A renewal is due after a third of the ttl; the rest is for a busy machine. */
+const oneRenewalMs = ttlMs / 3 + 1_000;
+
+function coordinate(options: { minTtlMs?: number } = {}): Coordinator {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000, ...options });
+  const coordinator = createCoordinator({ backend, ttlMs });
+  onTestFinished(() => coordinator.close());
+  return coordinator;
+}
+
+/** Revokes the lease that the name's first claim is on, as an operator would. */
+async function revokeLeaseUnder(name: string): Promise<void> {
+  const [claim] = await claimsOf(etcd, name);
+  expect(claim?.lease, "a claim is always on a lease").not.toBe("0");
+  await etcd.leaseClient.leaseRevoke({ ID: claim!.lease });
+}
+
+test("a lease revoked by hand: every holder on it is told within one renewal period, and may acquire again", async () => {
+  const a = coordinate();
+  const held = await Promise.all(["revoked-1", "revoked-2"].map((name) => a.lock(name).acquire()));
+  await revokeLeaseUnder("revoked-1");
+  await vi.waitFor(() => expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]), oneRenewalMs);
+  for (const { signal } of held) expect(signal.reason).toBeInstanceOf(LeaseLostError);
+  const again = await a.lock("revoked-1").acquire();
+  expect(again.isHeld()).toBe(true);
+  expect(again.fencingToken).toBeGreaterThan(held[0]!.fencingToken);
+});
+
+test("a revoked lease that nothing has told of yet: the next acquire is granted another within the same call", async () => {
+  const a = coordinate();
+  await a.lock("revoked-3").acquire();
+  await revokeLeaseUnder("revoked-3");
+  const lease = await a.lock("revoked-4").acquire();
+  expect(lease.isHeld()).toBe(true);
+  expect(lease.remainingMs).toBeGreaterThan(ttlMs / 2);
+});
+
+test("a waiter whose lease was revoked is told at once, by the watch, and never granted", async () => {
+  const [a, b] = [coordinate(), coordinate()];
+  const holder = await a.lock("revoked-5").acquire();
+  const waiting = b.lock("revoked-5").acquire().catch((error: unknown) => error);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "revoked-5")).toHaveLength(2), 2_000);
+  const claims = await claimsOf(etcd, "revoked-5");
+  const waiter = claims.find(({ create_revision }) => BigInt(create_revision) !== holder.fencingToken);
+  const revokedAt = performance.now();
+  await etcd.leaseClient.leaseRevoke({ ID: waiter!.lease });
+  const error = await waiting;
+  expect(isLeaseholdError(error, "LEASE_LOST"), String(error)).toBe(true);
+  expect(performance.now() - revokedAt).toBeLessThan(ttlMs / 3);
+  await holder.release();
+});
+
+test("a ttl that the server would stretch is refused, with the server's minimum, and leaves no lease", async () => {
+  // These servers grant a second at least; a ttl of theirs is never stretched. So a server with slow elections is asked.
+  const { startEtcd } = await import("../servers/index.ts");
+  await using slow = await startEtcd({ heartbeatMs: 300, electionMs: 3_000, log: () => {} });
+  if (!slow.canSabotage) return;
+  await using backend = etcdBackend({ hosts: slow.hosts }, { minTtlMs: 1_000 });
+  const own = new Etcd3({ hosts: slow.hosts });
+  onTestFinished(() => own.close());
+  const request = { resource: "r", owner: "a".repeat(32), capacity: 1, weight: 1, queue: true, value: "" };
+  const acquire = (ttl: number): Promise<unknown> =>
+    backend.leases.acquire({ ...request, ttlMs: ttl, maxWaiters: 10, timeoutMs: 5_000 });
+  await expect(acquire(2_000)).rejects.toMatchObject({
+    code: "INVALID_ARGUMENT",
+    message: expect.stringContaining("5000"),
+  });
+  expect((await own.leaseClient.leaseLeases()).leases).toEqual([]);
+  await expect(acquire(5_000)).resolves.toMatchObject({ kind: "granted", ttlMs: 5_000 });
+});

@@ -1,0 +1,100 @@
+import { createCoordinator, type Coordinator, type LeaseholdEvent } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
+import { Etcd3 } from "etcd3";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+
+import { startEtcd, type EtcdServer } from "../servers/index.ts";
+import { claimsOf } from "./store-keys.ts";
+
+// Compaction and restarts are for all who use a server, so this one is our own.
+let server: EtcdServer;
+let etcd: Etcd3;
+beforeAll(async () => {
+  server = await startEtcd({ log: () => {} });
+  etcd = new Etcd3({ hosts: server.hosts });
+});
+afterAll(async () => {
+  etcd.close();
+  await server.stop();
+});
+beforeEach(({ skip }) => {
+  if (!server.canSabotage) skip("the etcd comes from the environment, and others may use it");
+});
+
+/** So long that no renewal helps: what arrives, arrives by the watch. */
+const ttlMs = 60_000;
+
+function coordinate(hosts: string | string[] = server.hosts): { coordinator: Coordinator; events: LeaseholdEvent[] } {
+  const events: LeaseholdEvent[] = [];
+  const onEvent = (event: LeaseholdEvent): void => void events.push(event);
+  const coordinator = createCoordinator({ backend: etcdBackend({ hosts }), ttlMs, onEvent });
+  onTestFinished(() => coordinator.close());
+  return { coordinator, events };
+}
+
+async function inLine(name: string, count: number): Promise<void> {
+  await vi.waitFor(async () => expect(await claimsOf(etcd, name)).toHaveLength(count), 5_000);
+}
+
+async function compactEverything(): Promise<void> {
+  const { header } = await etcd.kv.put({ key: Buffer.from("other"), value: Buffer.from("x") });
+  await etcd.kv.compact({ revision: header.revision, physical: true });
+}
+
+test("a wait outlives a compaction", async () => {
+  const [a, b] = [coordinate().coordinator, coordinate().coordinator];
+  const holder = await a.lock("compacted").acquire();
+  const waiting = b.lock("compacted").acquire();
+  await inLine("compacted", 2);
+  await compactEverything();
+  await holder.release();
+  expect((await waiting).isHeld()).toBe(true);
+});
+
+test("a watch that breaks, while its revisions are compacted, is made anew and misses no grant", async () => {
+  await using proxy: FaultProxy = await startFaultProxy({ target: server.address });
+  const a = coordinate().coordinator;
+  const b = coordinate(proxy.url("http"));
+  const holder = await a.lock("broken").acquire();
+  const waiting = b.coordinator.lock("broken").acquire();
+  await inLine("broken", 2);
+  await vi.waitFor(() => expect(b.events.map(({ type }) => type)).toContain("queued"));
+  proxy.refuse(true);
+  proxy.reset();
+  await holder.release();
+  await compactEverything();
+  proxy.refuse(false);
+  const lease = await waiting;
+  expect(lease.isHeld()).toBe(true);
+  const degradations = b.events.flatMap((event) => (event.type === "degraded" ? [event.reason] : []));
+  expect(degradations).toContain("pushes-interrupted");
+});
+
+test("a server killed and started again with its data: the wait goes on, and is granted by push", async () => {
+  const [a, b] = [coordinate(), coordinate()];
+  const holder = await a.coordinator.lock("restarted").acquire();
+  const waiting = b.coordinator.lock("restarted").acquire();
+  await inLine("restarted", 2);
+  await server.restart();
+  await vi.waitFor(() => holder.release(), 10_000);
+  expect((await waiting).isHeld()).toBe(true);
+  expect((await waiting).fencingToken).toBeGreaterThan(holder.fencingToken);
+});
+
+test("keys that are no claims neither hold nor block a lock, and operators are told", async () => {
+  const { coordinator, events } = coordinate();
+  for (const tail of ["1/garbage", "7/zzz", `1/${"f".repeat(32)}-1`])
+    await etcd.put(`leasehold/default:lock:hostile/${tail}`).value("?");
+  const lease = await coordinator.lock("hostile").acquire();
+  const second = coordinator.lock("hostile").acquire();
+  expect(await coordinator.lock("hostile").tryAcquire()).toBe(null);
+  await lease.release();
+  await (await second).release();
+  const tried = await coordinator.lock("hostile").tryAcquire();
+  expect(tried?.isHeld()).toBe(true);
+  const { holders } = await coordinator.inspect("hostile");
+  expect(holders.map(({ fencingToken }) => fencingToken)).toEqual([tried?.fencingToken]);
+  const reasons = events.flatMap((event) => (event.type === "degraded" ? [event.reason] : []));
+  expect(reasons).toContain("malformed-record");
+});
