@@ -1,0 +1,102 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import type { Crew, Job } from "./crew.ts";
+import type { Place } from "./place.ts";
+import type { WorkerEvent } from "./worker.ts";
+
+/** What a worker process is started with. */
+export interface WorkerOrders {
+  readonly worker: string;
+  readonly place: Place;
+  readonly job: Job;
+}
+
+/** From the worker to us; "ready" once it can reach the store. */
+export type WorkerMessage = { readonly kind: "ready" } | WorkerEvent;
+
+/** From us to the worker: "start" is answered by withdrawing, "go on" ends the work between reading and writing. */
+export type CrewMessage = "start" | "go on";
+
+/** Six processes on one store, killed and frozen by signals. */
+export function processCrew(place: Place, job: Job): Crew {
+  const children = new Map<string, ChildProcess>();
+  const killed = new Set<string>();
+  const find = (worker: string): ChildProcess => {
+    const child = children.get(worker);
+    if (child === undefined) throw new Error(`there is no ${worker}`);
+    return child;
+  };
+  const say = (child: ChildProcess, message: CrewMessage): void => {
+    // A worker that cannot be told has ended, and its end is reported by "exit".
+    child.send(message, () => undefined);
+  };
+  return {
+    words: {
+      kill: "KILLED (SIGKILL)",
+      freeze: "FROZEN (SIGSTOP)",
+      thaw: "thawed (SIGCONT)",
+    },
+    start: async (report) => {
+      const ready: Promise<void>[] = [];
+      const ends: Promise<void>[] = [];
+      for (const worker of job.workers) {
+        const child = startWorker({ worker, place, job });
+        children.set(worker, child);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        ready.push(promise);
+        child.on("message", (message: WorkerMessage) =>
+          message.kind === "ready" ? resolve() : report(worker, message),
+        );
+        ends.push(endOf(worker, child, killed));
+      }
+      const ended = Promise.all(ends);
+      await Promise.race([Promise.all(ready), ended]);
+      for (const child of children.values()) say(child, "start");
+      await ended;
+    },
+    goOn: (worker) => say(find(worker), "go on"),
+    kill: (worker) => {
+      killed.add(worker);
+      find(worker).kill("SIGKILL");
+    },
+    freeze: (worker) => find(worker).kill("SIGSTOP"),
+    thaw: (worker) => {
+      const child = find(worker);
+      child.kill("SIGCONT");
+      say(child, "go on");
+    },
+    stop: async () => {
+      await Promise.all([...children.values()].map(stopChild));
+    },
+  };
+}
+
+function startWorker(orders: WorkerOrders): ChildProcess {
+  return fork(join(import.meta.dirname, "worker-process.ts"), [JSON.stringify(orders)], {
+    execArgv: ["--conditions=@leasehold/source"],
+    // Tokens are bigints, which JSON has not.
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+}
+
+/** Resolves when the worker has finished or was killed by us. Rejects when it ends in any other way. */
+async function endOf(worker: string, child: ChildProcess, killed: ReadonlySet<string>): Promise<void> {
+  let complaint = "";
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (complaint += chunk));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once("error", reject);
+  child.once("close", (code, signal) => {
+    if (code === 0 || killed.has(worker)) resolve();
+    else reject(new Error(`${worker} ended with ${signal ?? code}: ${complaint.trim()}`));
+  });
+  return promise;
+}
+
+/** SIGKILL: it also ends a worker that is stopped. */
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await ended;
+}
