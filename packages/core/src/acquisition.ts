@@ -33,10 +33,12 @@ export class Acquisition implements ClaimObserver {
   readonly #what: Acquirable;
   readonly #claim: Claim;
   readonly #startedAtMs: number;
-  readonly #settled = new AbortController();
   readonly #outcome = Promise.withResolvers<HeldLease | null>();
   #timer: Timer | null = null;
   #queued = false;
+  #settled = false;
+  /** Ends the pause between two tries; there is one only after a failure. */
+  #pause: AbortController | null = null;
   #failure: unknown = undefined;
 
   constructor(session: Session, what: Acquirable) {
@@ -112,17 +114,16 @@ export class Acquisition implements ClaimObserver {
         const hopeless = !isLeaseholdError(error) || error.permanent || !this.#isPassing(error);
         if (hopeless) this.#giveUp(error);
       }
-      await sleep(
-        this.#session.clock,
-        backoffMs * (0.5 + this.#session.random.fraction()),
-        this.#settled.signal,
-        {
-          keepAlive: true,
-        },
-      );
+      await this.#backOff(backoffMs * (0.5 + this.#session.random.fraction()));
       // A push may have told meanwhile what no reply did.
-      if (this.#settled.signal.aborted || this.#claim.phase !== "joining") return;
+      if (this.#settled || this.#claim.phase !== "joining") return;
     }
+  }
+
+  async #backOff(delayMs: number): Promise<void> {
+    if (this.#settled) return;
+    this.#pause = new AbortController();
+    await sleep(this.#session.clock, delayMs, this.#pause.signal, { keepAlive: true });
   }
 
   /** Worth asking again: unknown always (only a repeat can tell), unreachable while the caller is willing to wait. */
@@ -141,7 +142,7 @@ export class Acquisition implements ClaimObserver {
   }
 
   #joined(): void {
-    if (this.#settled.signal.aborted || this.#queued) return;
+    if (this.#settled || this.#queued) return;
     this.#queued = true;
     const { recipe, name } = this.#what;
     this.#session.emit({ type: "queued", recipe, name, claim: this.#claim.owner.slice(0, 8) });
@@ -221,7 +222,7 @@ export class Acquisition implements ClaimObserver {
 
   /** Settles without a lease. Null: held elsewhere. Leaves no claim behind, without making the caller wait for that. */
   #giveUp(outcome: unknown): void {
-    if (this.#settled.signal.aborted) return;
+    if (this.#settled) return;
     const mayBeInStore = this.#claim.phase === "waiting" || this.#claim.unclean || this.#claim.inFlight;
     this.#claim.end();
     this.#session.forget(this.#claim);
@@ -232,7 +233,8 @@ export class Acquisition implements ClaimObserver {
   }
 
   #settle(): void {
-    this.#settled.abort();
+    this.#settled = true;
+    this.#pause?.abort();
     this.#timer?.cancel();
     this.#what.signal?.removeEventListener("abort", this.#abort);
     this.#session.settled(this);

@@ -60,7 +60,9 @@ export class HeldLease implements Lease, ClaimObserver {
   readonly claim: Claim;
 
   readonly #session: Session;
-  readonly #aborter = new AbortController();
+  /** Made when somebody looks at `signal`: most leases are released without anybody having listened. */
+  #aborter: AbortController | null = null;
+  #alarm: LeaseholdError | null = null;
   readonly #sinceMs: number;
   #loss: LeaseLostError | null = null;
   #release: Promise<"released" | "gone"> | null = null;
@@ -77,6 +79,10 @@ export class HeldLease implements Lease, ClaimObserver {
   }
 
   get signal(): AbortSignal {
+    if (this.#aborter === null) {
+      this.#aborter = new AbortController();
+      if (this.#alarm !== null) this.#aborter.abort(this.#alarm);
+    }
     return this.#aborter.signal;
   }
 
@@ -116,7 +122,8 @@ export class HeldLease implements Lease, ClaimObserver {
 
   /** The coordinator is closing: asks the holder to stop. The lease is not lost by that. */
   interrupt(reason: LeaseholdError): void {
-    this.#aborter.abort(reason);
+    this.#alarm ??= reason;
+    this.#aborter?.abort(reason);
   }
 
   /** Its body is still running, `afterMs` after its signal aborted. */
@@ -140,7 +147,7 @@ export class HeldLease implements Lease, ClaimObserver {
     this.#loss = this.#lostError(reason, why);
     this.#session.forget(this.claim);
     this.#session.emit({ type: "lost", recipe, name, claim: this.#shortOwner(), fencingToken, reason });
-    this.#aborter.abort(this.#loss);
+    this.interrupt(this.#loss);
   }
 
   granted(): void {}
