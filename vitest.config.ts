@@ -2,7 +2,9 @@ import { defineConfig } from "vitest/config";
 
 // The packages of this repository resolve to their sources, so a test never runs against a dist that may be stale.
 // Linked packages are not under node_modules by their real path, so vitest transforms them rather than leaving them to Node.
-const conditions = ["@leasehold/source", "node", "module", "import", "default"];
+// No more than these: vitest hands them to Node, and with "import" or "module" among them a CommonJS package would load
+// the ES module build of what it requires.
+const conditions = ["@leasehold/source", "node"];
 
 export default defineConfig({
   resolve: { conditions },

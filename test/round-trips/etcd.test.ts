@@ -1,0 +1,145 @@
+import { createCoordinator, type Coordinator } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { checkTokenOrder } from "@leasehold/testing";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
+
+import { startEtcd, type EtcdServer } from "../servers/index.ts";
+import { waitUntil } from "../servers/wait-until.ts";
+import { GrpcCounter, type Counts } from "./grpc-counter.ts";
+import { Ear, lineUp, passAlong } from "./line-up.ts";
+
+// A server of its own: nobody else's calls are counted. One from the environment may have other clients.
+let server: EtcdServer;
+let counter: GrpcCounter;
+beforeAll(async () => {
+  server = await startEtcd();
+  counter = await GrpcCounter.watch(server.hosts[0] ?? "");
+});
+afterAll(() => server.stop());
+beforeEach(({ skip }) => {
+  if (!server.canSabotage) skip("the etcd comes from the environment, and others may use it");
+});
+
+/** Long enough that no renewal falls into a count. */
+const calmTtlMs = 300_000;
+
+/** Has connected, and has its lease of this ttl: all that only the first call of a process costs. */
+async function warmed(ttlMs: number = calmTtlMs): Promise<{ coordinator: Coordinator; ear: Ear }> {
+  const ear = new Ear();
+  const coordinator = createCoordinator({
+    backend: etcdBackend({ hosts: server.hosts }),
+    ttlMs,
+    waitMs: 60_000,
+    onEvent: ear.hear,
+  });
+  onTestFinished(() => coordinator.close());
+  await (await coordinator.lock("warm up").acquire()).release();
+  await counter.since();
+  return { coordinator, ear };
+}
+
+test("acquire, try-acquire and release are one call each", async () => {
+  const { coordinator } = await warmed();
+  const lock = coordinator.lock("order:42");
+  const lease = await lock.acquire();
+  expect(await counter.since(), "acquire of a free lock").toEqual({ Txn: 1 });
+  expect(await lock.tryAcquire()).toBe(null);
+  expect(await counter.since(), "try-acquire of a held lock").toEqual({ Txn: 1 });
+  await lease.release();
+  expect(callsOf(await counter.since()), "release").toBe(1);
+  const tried = await lock.tryAcquire();
+  expect(tried?.isHeld()).toBe(true);
+  expect(await counter.since(), "try-acquire of a free lock").toEqual({ Txn: 1 });
+  await tried?.release();
+  await tried?.release();
+  expect(callsOf(await counter.since()), "releasing again").toBe(1);
+  await coordinator.inspect("order:42");
+  expect(callsOf(await counter.since()), "inspect").toBe(1);
+});
+
+test("the first wait in a line costs a watch and a read besides, the next ones nothing", async () => {
+  const holding = await warmed();
+  const { coordinator, ear } = await warmed();
+  const holder = await holding.coordinator.lock("shared").acquire();
+  await counter.since();
+
+  const first = await lineUp(coordinator, ear, "shared", 1);
+  let joining = await counter.since();
+  await waitUntil("the watch is there", async () => {
+    joining = sum(joining, await counter.since());
+    return joining["Watch messages"] === 1;
+  });
+  const others = await lineUp(coordinator, ear, "shared", 3);
+  // The read comes after the watch, and need not come at all: so it may fall among the others.
+  const { Range: reads = 0, ...all } = sum(joining, await counter.since());
+  expect(all, "four waits").toEqual({ Txn: 4, Watch: 1, "Watch messages": 1 });
+  expect(reads).toBeLessThanOrEqual(1);
+
+  await holder.release();
+  const lease = await first[0];
+  expect(lease?.isHeld()).toBe(true);
+  // The release, and at most one read by the waiter.
+  expect(callsOf(await counter.since()), "hand-over").toBeLessThanOrEqual(2);
+  expect((await passAlong([...first, ...others])).order).toEqual([0, 1, 2, 3]);
+});
+
+test("1,000 waiters: a release is O(1) calls, and the line moves in order, each hand-over too", async () => {
+  const { coordinator, ear } = await warmed();
+  const holder = await coordinator.lock("crowd").acquire();
+  await counter.since();
+  const waits = await lineUp(coordinator, ear, "crowd", 1_000);
+  const { Range: reads = 0, ...joining } = await counter.since();
+  expect(joining).toEqual({ Txn: 1_000, Watch: 1, "Watch messages": 1 });
+  expect(reads).toBeLessThanOrEqual(1);
+
+  await holder.release();
+  const first = await waits[0];
+  expect(first?.isHeld()).toBe(true);
+  expect(callsOf(await counter.since()), "one release in front of 1,000 waiters").toBeLessThanOrEqual(2);
+
+  const { order, tokens } = await passAlong(waits);
+  expect(order).toEqual(waits.map((_, index) => index));
+  expect(checkTokenOrder(tokens)).toEqual([]);
+  expect(callsOf(await counter.since()), "1,000 releases, 999 hand-overs").toBeLessThanOrEqual(1_999);
+});
+
+test("renewing 250 claims is one keepalive and one list of keys a period", async () => {
+  const { coordinator, ear } = await warmed(3_000);
+  const leases = await Promise.all(
+    Array.from({ length: 250 }, (_, index) => coordinator.lock(`n${index}`).acquire()),
+  );
+  const onePeriod = { LeaseKeepAlive: 1, "LeaseKeepAlive messages": 1, LeaseTimeToLive: 1 };
+  await ear.heard("renewed", 250);
+  await counter.since();
+  await ear.heard("renewed", 500);
+  expect(await counter.since()).toEqual(onePeriod);
+  await ear.heard("renewed", 750);
+  expect(await counter.since()).toEqual(onePeriod);
+  expect(leases.every((lease) => lease.isHeld())).toBe(true);
+});
+
+test("renewing a crowd of waiters costs one read of their line besides", async () => {
+  const { coordinator, ear } = await warmed(3_000);
+  await using holder = await coordinator.lock("crowd").acquire();
+  const waits = await lineUp(coordinator, ear, "crowd", 100);
+  await ear.heard("renewed", 1);
+  await counter.since();
+  await ear.heard("renewed", 2);
+  const { Range: reads = 0, LeaseTimeToLive: lists = 0 } = await counter.since();
+  expect(reads).toBeLessThanOrEqual(2);
+  expect(lists).toBeLessThanOrEqual(2);
+  expect(holder.isHeld()).toBe(true);
+  // Ends the waits: they reject, which lineUp has seen to.
+  await coordinator.close();
+  expect((await Promise.allSettled(waits)).every(({ status }) => status === "rejected")).toBe(true);
+});
+
+/** How many calls those were, streams and what was said on them included. */
+function callsOf(counts: Counts): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+function sum(a: Counts, b: Counts): Counts {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Object.fromEntries([...names].map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
+}
