@@ -20,11 +20,11 @@ afterAll(async () => {
   await server.stop();
 });
 
-const keysOf = (resource: string): Promise<string[]> =>
+const claimsOf = (resource: string): Promise<Record<string, string>> =>
   control
     .getAll()
     .prefix(`leasehold/${encodeName(resource)}/`)
-    .keys();
+    .strings();
 
 testBackend(
   "etcd",
@@ -69,11 +69,13 @@ testBackend(
       flush: async () => {
         await control.delete().prefix("leasehold/").exec();
       },
+      // The owner is in the value.
       deleteClaim: async (resource, owner) => {
-        for (const key of await keysOf(resource))
-          if (key.includes(owner)) await control.delete().key(key).exec();
+        for (const [key, value] of Object.entries(await claimsOf(resource)))
+          if (value.includes(owner)) await control.delete().key(key).exec();
       },
-      leftovers: async (resources) => (await Promise.all(resources.map(keysOf))).flat(),
+      leftovers: async (resources) =>
+        (await Promise.all(resources.map(claimsOf))).flatMap((claims) => Object.keys(claims)),
       ...(server.canSabotage && {
         pause: () => server.pause(),
         resume: () => server.resume(),

@@ -155,7 +155,9 @@ export const crashCases: readonly Case[] = [
       const [a, b] = [await stage.actor(), await stage.actor()];
       const resource = stage.name();
       const long = await stage.granted(a, stage.request(resource, { ttlMs: stage.ttlMs * 10 }));
+      const short = await stage.queued(b, stage.request(resource));
       await stage.queued(b, stage.request(resource));
+      await stage.renew(b, short);
       await stage.elapse(stage.ttlMs + storeSlackMs + 1_000);
       const reply = await b.backend.leases.acquire(stage.request(resource, { queue: false }));
       assert.equal(reply.kind, "refused", "the long one still holds");

@@ -69,11 +69,12 @@ export const faultCases: readonly Case[] = [
     needs: ["link"],
     run: async (stage) => {
       const name = stage.name();
-      const a = await stage.processBehindLink();
+      // So long a ttl that a second claim could not wait for the end of the first.
+      const a = await stage.processBehindLink({ ttlMs: stage.ttlMs * 30 });
       await (await a.coordinator.lock(stage.name()).acquire()).release();
       const lost = a.link.loseReplyTo("acquire", resourceOf(name));
       const acquiring = a.coordinator.lock(name).acquire();
-      const lease = await finish(stage, acquiring);
+      const lease = await finish(stage, acquiring, 5_000);
       await lost;
       assert.ok(lease.isHeld());
       const { holders, line } = await a.coordinator.inspect(name);
@@ -162,6 +163,27 @@ export const faultCases: readonly Case[] = [
       };
       await stage.until("no ghost stands", stage.ttlMs + 1_000, free);
       assert.ok((await b.coordinator.lock(name).tryAcquire())?.isHeld(), "the line is not blocked for a ttl");
+    },
+  },
+  {
+    name: "a first request that arrives after its retry was granted and released is refused (R7)",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const ttlMs = stage.ttlMs * 8;
+      const [a, b] = [await stage.processBehindLink({ ttlMs }), await stage.process()];
+      await (await a.coordinator.lock(stage.name()).acquire()).release();
+      a.link.holdRequests();
+      const acquiring = a.coordinator.lock(name).acquire();
+      await stage.elapse(100);
+      a.link.newConnectionsPass();
+      const lease = await finish(stage, acquiring, ttlMs);
+      assert.equal(await finish(stage, lease.release()), "released");
+      await a.link.deliverHeld();
+      // At once where a mark refuses it; where it is swept, within a renewal period; never only at the end of its ttl.
+      const free = async (): Promise<boolean> => (await b.coordinator.inspect(name)).holders.length === 0;
+      await stage.until("no ghost stands", stage.ttlMs * 2 + 2_000, free);
+      assert.ok((await b.coordinator.lock(name).tryAcquire())?.isHeld(), "nobody's ghost stands in the way");
     },
   },
   {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { isLeaseholdError, type Lease } from "@leasehold/core";
 
-import type { Stage } from "../stage.ts";
+import type { Process, Stage } from "../stage.ts";
 import type { Case } from "../test-backend.ts";
 
 /** The lock, as users meet it. */
@@ -101,7 +101,10 @@ export const lockCases: readonly Case[] = [
     name: "a wait that times out says so at once, and leaves no claim",
     run: async (stage) => {
       const name = stage.name();
-      const [a, b, c] = [await stage.process(), await stage.process(), await stage.process()];
+      // So long a ttl that expiry cannot do the clean-up's work.
+      const ttlMs = stage.ttlMs * 30;
+      const open = (): Promise<Process> => stage.process({ ttlMs });
+      const [a, b, c] = [await open(), await open(), await open()];
       const held = await a.coordinator.lock(name).acquire();
       const failure = settle(b.coordinator.lock(name).acquire({ waitMs: 100 }));
       await stage.elapse(600);
@@ -117,7 +120,9 @@ export const lockCases: readonly Case[] = [
     name: "an aborted wait rejects at once with the signal's own reason, and leaves no claim",
     run: async (stage) => {
       const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+      // So long a ttl that expiry cannot do the clean-up's work.
+      const ttlMs = stage.ttlMs * 30;
+      const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
       const reason = new Error("changed my mind");
       await assert.rejects(a.coordinator.lock(name).acquire({ signal: AbortSignal.abort(reason) }), reason);
       await a.coordinator.lock(name).acquire();

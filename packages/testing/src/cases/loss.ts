@@ -23,6 +23,26 @@ export const lossCases: readonly Case[] = [
     },
   },
   {
+    name: "a grant that is read after its claim's deadline is not handed out (R4)",
+    alone: true,
+    run: async (stage) => {
+      const name = stage.name();
+      const holder = await stage.actor();
+      const { coordinator, events } = await stage.process();
+      const ttlMs = stage.ttlMs * 20;
+      const held = await stage.granted(holder, stage.request(resourceOf(name), { ttlMs }));
+      const waiting = settle(coordinator.lock(name).acquire());
+      await stage.until("in line", 2_000, () => events.some(({ type }) => type === "queued"));
+      // The release leaves, and its push comes, while this process can do nothing.
+      const releasing = stage.release(holder, held);
+      stage.block(stage.ttlMs * 2);
+      assert.equal(await finish(stage, releasing), true);
+      await stage.until("told", 3_000, waiting.isSettled);
+      assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
+      assert.ok(!events.some(({ type }) => type === "acquired"), "it was not believed for a moment");
+    },
+  },
+  {
     name: "a claim deleted by hand is reported within one renewal period, and the lock can be had again",
     needs: ["deleteClaim"],
     run: async (stage) => {
