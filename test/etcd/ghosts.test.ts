@@ -12,18 +12,17 @@ afterAll(() => etcd.close());
 
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
 
-/** What a delayed acquire of `owner` does when it is carried out at last: the same key, on the same shared lease. */
+/** What a delayed acquire of `owner` does when it is carried out at last: a key of this process, on its shared lease. */
 async function carryOut(name: string, owner: string, leaseOf: string): Promise<void> {
   const [claim] = await claimsOf(etcd, leaseOf);
-  const key = Buffer.from(claim!.key.toString().replace(leaseOf, name).replace(/[^/]*$/, `${owner}-1`));
-  await etcd.kv.put({ key, value: Buffer.from("{}"), lease: claim!.lease });
+  const key = Buffer.from(claim!.key.toString().replace(leaseOf, name));
+  await etcd.kv.put({ key, value: Buffer.from(`${owner}:{}`), lease: claim!.lease });
   expect(await claimsOf(etcd, name)).toHaveLength(1);
 }
 
 test("an acquire carried out after its release is swept, though other claims keep its lease alive", async () => {
   const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
-  const coordinator = createCoordinator({ backend, ttlMs: 60_000 });
-  onTestFinished(() => coordinator.close());
+  await using coordinator = createCoordinator({ backend, ttlMs: 60_000 });
   const other = await coordinator.lock("ghost-other").acquire();
   const owner = "a".repeat(32);
   const resource = "default:lock:ghost-name";
@@ -34,10 +33,36 @@ test("an acquire carried out after its release is swept, though other claims kee
   expect(other.isHeld()).toBe(true);
 });
 
+test("under a key that a later call uses, it neither passes for that call's claim nor stays", async () => {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
+  await using coordinator = createCoordinator({ backend, ttlMs: 60_000 });
+  const other = await coordinator.lock("mistaken-other").acquire();
+  await carryOut("mistaken", "f".repeat(32), "mistaken-other");
+  const [ghost] = await claimsOf(etcd, "mistaken");
+  // Its key is the very one that is next here.
+  const lease = await coordinator.lock("mistaken").acquire();
+  const [claim] = await claimsOf(etcd, "mistaken");
+  expect(claim!.key.equals(ghost!.key)).toBe(true);
+  expect(lease.fencingToken).toBe(BigInt(claim!.create_revision));
+  expect(lease.fencingToken).toBeGreaterThan(BigInt(ghost!.create_revision));
+  expect(claim!.value.toString().startsWith(lease.owner)).toBe(true);
+  expect(other.isHeld()).toBe(true);
+});
+
+test("a hot lock leaves no trail of keys that every later call must pass", async () => {
+  await using coordinator = createCoordinator({ backend: etcdBackend({ hosts }) });
+  const names = new Set<string>();
+  for (let i = 0; i < 50; i++) {
+    const lease = await coordinator.lock("hot").acquire();
+    for (const { key } of await claimsOf(etcd, "hot")) names.add(key.toString());
+    await lease.release();
+  }
+  expect(names.size).toBe(1);
+});
+
 test("however late it is carried out, the next renewal finds it", async () => {
   const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
-  const coordinator = createCoordinator({ backend, ttlMs: 2_000 });
-  onTestFinished(() => coordinator.close());
+  await using coordinator = createCoordinator({ backend, ttlMs: 2_000 });
   const other = await coordinator.lock("late-other").acquire();
   await carryOut("late-ghost", "d".repeat(32), "late-other");
   await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), 3_000);
@@ -47,11 +72,13 @@ test("however late it is carried out, the next renewal finds it", async () => {
 test("an acquire whose bytes are held back, and delivered after its caller gave up, leaves nothing", async () => {
   await using proxy = await startFaultProxy({ target });
   const backend = etcdBackend({ hosts: proxy.url("http") }, { minTtlMs: 1_000 });
-  const coordinator = createCoordinator({ backend, ttlMs: 6_000 });
-  onTestFinished(() => coordinator.close());
+  await using coordinator = createCoordinator({ backend, ttlMs: 6_000 });
   const other = await coordinator.lock("held-other").acquire();
   proxy.hold("toServer", { match: (chunk) => chunk.includes("held-name"), limit: 1 });
-  const error = await coordinator.lock("held-name").acquire({ waitMs: 300 }).catch((reason: unknown) => reason);
+  const error = await coordinator
+    .lock("held-name")
+    .acquire({ waitMs: 300 })
+    .catch((reason: unknown) => reason);
   expect(isLeaseholdError(error, "OUTCOME_UNKNOWN"), String(error)).toBe(true);
   // Answers come again: on another connection, since the held one says nothing.
   await vi.waitFor(() => coordinator.inspect("held-other"), 5_000);
@@ -96,7 +123,8 @@ test("a sweep leaves the claims of live and pending calls alone, of several coor
     departedForMs: 60_000,
   });
   const until = performance.now() + 2_500;
-  for (let i = 0; performance.now() < until; i++) await (await a.lock(`sweep-busy-${i % 5}`).acquire()).release();
+  for (let i = 0; performance.now() < until; i++)
+    await (await a.lock(`sweep-busy-${i % 5}`).acquire()).release();
   expect(leases.every((lease) => lease.isHeld())).toBe(true);
   for (const lease of leases) expect(await lease.release()).toBe("released");
 });

@@ -31,7 +31,10 @@ test("a lease revoked by hand: every holder on it is told within one renewal per
   const a = coordinate();
   const held = await Promise.all(["revoked-1", "revoked-2"].map((name) => a.lock(name).acquire()));
   await revokeLeaseUnder("revoked-1");
-  await vi.waitFor(() => expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]), oneRenewalMs);
+  await vi.waitFor(
+    () => expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]),
+    oneRenewalMs,
+  );
   for (const { signal } of held) expect(signal.reason).toBeInstanceOf(LeaseLostError);
   const again = await a.lock("revoked-1").acquire();
   expect(again.isHeld()).toBe(true);
@@ -50,7 +53,10 @@ test("a revoked lease that nothing has told of yet: the next acquire is granted 
 test("a waiter whose lease was revoked is told at once, by the watch, and never granted", async () => {
   const [a, b] = [coordinate(), coordinate()];
   const holder = await a.lock("revoked-5").acquire();
-  const waiting = b.lock("revoked-5").acquire().catch((error: unknown) => error);
+  const waiting = b
+    .lock("revoked-5")
+    .acquire()
+    .catch((error: unknown) => error);
   await vi.waitFor(async () => expect(await claimsOf(etcd, "revoked-5")).toHaveLength(2), 2_000);
   const claims = await claimsOf(etcd, "revoked-5");
   const waiter = claims.find(({ create_revision }) => BigInt(create_revision) !== holder.fencingToken);

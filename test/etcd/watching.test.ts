@@ -25,7 +25,10 @@ beforeEach(({ skip }) => {
 /** So long that no renewal helps: what arrives, arrives by the watch. */
 const ttlMs = 60_000;
 
-function coordinate(hosts: string | string[] = server.hosts): { coordinator: Coordinator; events: LeaseholdEvent[] } {
+function coordinate(hosts: string | string[] = server.hosts): {
+  coordinator: Coordinator;
+  events: LeaseholdEvent[];
+} {
   const events: LeaseholdEvent[] = [];
   const onEvent = (event: LeaseholdEvent): void => void events.push(event);
   const coordinator = createCoordinator({ backend: etcdBackend({ hosts }), ttlMs, onEvent });
@@ -56,6 +59,7 @@ test("a watch that breaks, while its revisions are compacted, is made anew and m
   await using proxy: FaultProxy = await startFaultProxy({ target: server.address });
   const a = coordinate().coordinator;
   const b = coordinate(proxy.url("http"));
+  await using _ = b.coordinator;
   const holder = await a.lock("broken").acquire();
   const waiting = b.coordinator.lock("broken").acquire();
   await inLine("broken", 2);
@@ -84,10 +88,11 @@ test("a server killed and started again with its data: the wait goes on, and is 
 
 test("keys that are no claims neither hold nor block a lock, and operators are told", async () => {
   const { coordinator, events } = coordinate();
-  for (const tail of ["1/garbage", "7/zzz", `1/${"f".repeat(32)}-1`])
+  for (const tail of ["1/garbage", "7/zzz", `1/${"f".repeat(16)}-0-1`])
     await etcd.put(`leasehold/default:lock:hostile/${tail}`).value("?");
   const lease = await coordinator.lock("hostile").acquire();
   const second = coordinator.lock("hostile").acquire();
+  await vi.waitFor(() => expect(events.map(({ type }) => type)).toContain("queued"));
   expect(await coordinator.lock("hostile").tryAcquire()).toBe(null);
   await lease.release();
   await (await second).release();

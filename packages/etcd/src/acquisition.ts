@@ -1,4 +1,10 @@
-import { LeaseholdError, type AcquireRequest, type Granted, type Queued, type Refused } from "@leasehold/core";
+import {
+  LeaseholdError,
+  type AcquireRequest,
+  type Granted,
+  type Queued,
+  type Refused,
+} from "@leasehold/core";
 import type { Calls } from "./calls.ts";
 import { deleteClaim } from "./claim-deletion.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
@@ -6,7 +12,7 @@ import { Deadline } from "./deadline.ts";
 import { joinLine } from "./join-line.ts";
 import type { LineWatches } from "./line-watches.ts";
 import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
-import { readLine } from "./read-line.ts";
+import { readClaim, readLine } from "./read-line.ts";
 import type { Roster } from "./roster.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
 import type { SharedLease } from "./shared-lease.ts";
@@ -32,7 +38,7 @@ const tries = 3;
 export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
   const { roster, calls } = parts;
   if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
-  const record = roster.enter(request, request.capacity);
+  const record = roster.enter(request);
   try {
     return await new Acquisition(parts, request, record).run();
   } catch (error) {
@@ -64,10 +70,13 @@ class Acquisition {
       if (answer === undefined) continue;
       if (answer.kind === "refused" || this.#parts.roster.has(this.#record)) return answer;
       // Released while the answer was on its way: nobody waits for what it says.
-      this.#parts.sweeper.discard(this.#request);
+      this.#parts.sweeper.discard({ key: this.#record.key, ticket: answer.ticket });
       return { kind: "refused", reason: "departed" };
     }
-    throw new LeaseholdError("BACKEND_UNAVAILABLE", "etcd: the lease or the claim vanished at each try. Try again.");
+    throw new LeaseholdError(
+      "BACKEND_UNAVAILABLE",
+      "etcd: the lease or the claim vanished at each try. Try again.",
+    );
   }
 
   /** Undefined: what it stood on has vanished, and nothing of it is in the store. */
@@ -76,12 +85,12 @@ class Acquisition {
     const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
     const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
-      const joined = await joinLine(calls, keys, lease, this.#request, this.#deadline);
+      const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
       if (joined.kind === "present") return await this.#standing();
       const mustWait = joined.ahead + weight > capacity;
       // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
-      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack();
+      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack(joined.ticket);
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
       // Nothing was written. Every claim on that lease is gone; the next try is granted another.
@@ -100,34 +109,31 @@ class Acquisition {
     }
   }
 
-  /** The owner has a claim: refresh it as a renewal does (rule R3), then tell where it stands. */
+  /** There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it stands. */
   async #standing(): Promise<Answer | undefined> {
-    const { calls, keys, leases } = this.#parts;
-    const { resource, owner } = this.#request;
-    const before = (await readLine(calls, keys, resource, this.#deadline.leftMs)).find(owner);
+    const { calls, keys, leases, sweeper } = this.#parts;
+    const { key, resource, owner } = this.#record;
+    const before = await readClaim(calls, keys, key, this.#deadline.leftMs);
     if (before === undefined) return undefined;
+    if (before.owner !== owner) {
+      // A delayed acquire of an earlier owner of this key name: nobody's.
+      sweeper.discard({ key, ticket: before.ticket });
+      return undefined;
+    }
     const lease = leases.withId(before.leaseId);
     if (!(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
     // Only a key that is there after its lease was refreshed has been refreshed.
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
-    const now = line.find(owner);
-    if (now?.ticket !== before.ticket) return undefined;
-    return this.#answer(lease, now.ticket, now.ahead, line.revision, now);
+    const now = line.withTicket(before.ticket);
+    return now === undefined ? undefined : this.#answer(lease, now.ticket, now.ahead, line.revision);
   }
 
-  #answer(
-    lease: SharedLease,
-    ticket: bigint,
-    ahead: number,
-    revision: bigint,
-    shape: { readonly capacity: number; readonly weight: number } = this.#request,
-  ): Answer {
+  #answer(lease: SharedLease, ticket: bigint, ahead: number, revision: bigint): Answer {
     const { roster, watches } = this.#parts;
-    const { resource, owner } = this.#request;
-    const { capacity, weight } = shape;
+    const { resource, owner, capacity, weight, key } = this.#record;
     const acknowledged = { ticket, ttlMs: lease.ttlMs, validFrom: lease.validFrom };
     if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
-    const claim = this.#claim({ resource, owner, capacity, weight, ticket, lease, granted: false });
+    const claim = this.#claim({ resource, owner, key, capacity, weight, ticket, lease, granted: false });
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
     // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
@@ -143,9 +149,9 @@ class Acquisition {
     return seen;
   }
 
-  async #giveBack(): Promise<Refused> {
+  async #giveBack(ticket: bigint): Promise<Refused> {
     const { calls, keys } = this.#parts;
-    await deleteClaim(calls, keys, this.#request, this.#deadline.leftMs);
+    await deleteClaim(calls, keys, { key: this.#record.key, ticket }, this.#deadline.leftMs);
     return { kind: "refused", reason: "full" };
   }
 }

@@ -92,7 +92,11 @@ export class Calls {
 
   async #currentToken(deadline: Deadline): Promise<string | undefined> {
     return this.#token?.get((credentials) =>
-      this.#send((client, options) => client.auth.authenticate(credentials, options), undefined, deadline.leftMs),
+      this.#send(
+        (client, options) => client.auth.authenticate(credentials, options),
+        undefined,
+        deadline.leftMs,
+      ),
     );
   }
 
@@ -123,7 +127,9 @@ export class Calls {
           this.endpoints.replace(endpoint);
           return stop(new RpcFailure("unanswered", `${endpoint.host} gave no answer in time`));
         }
-        stop(new RpcFailure("unsent", `no connection to ${endpoint.host} within ${Math.round(connectMs)} ms`));
+        stop(
+          new RpcFailure("unsent", `no connection to ${endpoint.host} within ${Math.round(connectMs)} ms`),
+        );
       };
       const notConnected = (): void => {
         if (attempt.sent && timeoutMs > connectMs) timer = this.clock.schedule(deadline.leftMs, tooLate);

@@ -1,38 +1,51 @@
+import type { ClaimRef } from "@leasehold/core";
+import type { ICompare } from "etcd3";
 import type { Calls } from "./calls.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
 import { Deadline } from "./deadline.ts";
 import { readLine } from "./read-line.ts";
-import type { Leftover } from "./roster.ts";
 
 /**
- * Deletes whatever the owner has on the resource, under any ticket (rule R2): an owner belongs to one acquire call, and is
- * never used again, so nobody else's claim can be meant, and a copy of this request that arrives late harms nobody. True
- * when there was a claim.
+ * What is to be deleted. Never a key by its name alone: names are used again, and a delete that arrives late must not hit a
+ * later claim. What tells a claim for certain is its create revision, or its value, which names the owner.
  */
+export type Doomed =
+  /** This claim. */
+  | { readonly key: Buffer; readonly ticket: bigint }
+  /** Whatever claim of this owner the key holds: an acquire was not answered, so its ticket is not known (rule R2). */
+  | { readonly key: Buffer; readonly stored: Buffer }
+  /** Whatever the owner has on the resource: it was not acquired by this process, so all must be looked for. */
+  | ClaimRef;
+
+/** Deletes it if it is there. True when it was. */
 export async function deleteClaim(
   calls: Calls,
   keys: ClaimKeys,
-  { resource, owner, capacity }: Leftover,
+  doomed: Doomed,
   timeoutMs: number,
 ): Promise<boolean> {
   const deadline = new Deadline(calls.clock, timeoutMs);
-  const shape = capacity ?? (await capacityOf(calls, keys, resource, owner, timeoutMs));
-  if (shape === undefined) return false;
-  const { deleted } = await calls.unary(
-    ({ kv }, options) => kv.deleteRange(keys.own(resource, shape, owner), options),
+  const found = "owner" in doomed ? await find(calls, keys, doomed, timeoutMs) : doomed;
+  if (found === undefined) return false;
+  const { key } = found;
+  const compare: ICompare =
+    "ticket" in found
+      ? { key, target: "Create", result: "Equal", create_revision: String(found.ticket) }
+      : { key, target: "Value", result: "Equal", value: found.stored };
+  const { succeeded } = await calls.unary(
+    ({ kv }, options) =>
+      kv.txn({ compare: [compare], success: [{ request_delete_range: { key } }] }, options),
     deadline.leftMs,
   );
-  return Number(deleted) > 0;
+  return succeeded;
 }
 
-/** For a claim that this process has not acquired: its capacity is a part of its key. */
-async function capacityOf(
+async function find(
   calls: Calls,
   keys: ClaimKeys,
-  resource: string,
-  owner: string,
+  { resource, owner }: ClaimRef,
   timeoutMs: number,
-): Promise<number | undefined> {
-  const line = await readLine(calls, keys, resource, timeoutMs);
-  return line.find(owner)?.capacity;
+): Promise<{ key: Buffer; ticket: bigint } | undefined> {
+  const line = await readLine(calls, keys, resource, timeoutMs, { values: true });
+  return line.ofOwner(owner);
 }

@@ -1,8 +1,10 @@
+import { invalidArgument } from "@leasehold/core";
 import { Etcd3, type IOptions } from "etcd3";
 import type { EtcdSource } from "./options.ts";
 
 /** One member of the cluster, and the client through which it is reached at present. */
 export interface Endpoint {
+  readonly url: string;
   /** `host:port`, for messages. */
   readonly host: string;
   readonly client: Etcd3;
@@ -16,7 +18,7 @@ export class Endpoints {
   /** Whether the clients are ours: to tune, to replace and to close. */
   readonly ours: boolean;
   readonly #members: Endpoint[];
-  readonly #connect: (host: string) => Etcd3;
+  readonly #connect: (url: string) => Etcd3;
   readonly #replaced = new Set<(endpoint: Endpoint) => void>();
   #current = 0;
   #closed = false;
@@ -25,23 +27,24 @@ export class Endpoints {
     this.ours = !isEtcd3(source);
     if (isEtcd3(source)) {
       this.#connect = () => source;
-      this.#members = [{ host: "the given client", client: source }];
+      this.#members = [{ url: "", host: "the given client", client: source }];
       return;
     }
     const hosts = typeof source.hosts === "string" ? [source.hosts] : source.hosts;
-    this.#connect = (host) => connect(host, source);
-    this.#members = hosts.map((host) => ({ host: address(host), client: this.#connect(host) }));
-    hosts.forEach((host) => this.#urls.set(address(host), host));
+    if (!Array.isArray(hosts) || hosts.length === 0 || hosts.includes(""))
+      throw invalidArgument('hosts must name at least one member, as "http://host:port".');
+    this.#connect = (url) => connect(url, source);
+    this.#members = hosts.map((url) => ({ url, host: address(url), client: this.#connect(url) }));
   }
-
-  readonly #urls = new Map<string, string>();
 
   get size(): number {
     return this.#members.length;
   }
 
   get current(): Endpoint {
-    return this.#members[this.#current]!;
+    const member = this.#members[this.#current];
+    if (member === undefined) throw new RangeError("an etcd without members");
+    return member;
   }
 
   /** The endpoint did not serve: the next call asks another member, if there is one. */
@@ -56,9 +59,8 @@ export class Endpoints {
    */
   replace(endpoint: Endpoint): void {
     const index = this.#members.indexOf(endpoint);
-    const url = this.#urls.get(endpoint.host);
-    if (!this.ours || this.#closed || index < 0 || url === undefined) return;
-    this.#members[index] = { host: endpoint.host, client: this.#connect(url) };
+    if (!this.ours || this.#closed || index < 0) return;
+    this.#members[index] = { ...endpoint, client: this.#connect(endpoint.url) };
     endpoint.client.close();
     for (const listener of this.#replaced) listener(endpoint);
   }

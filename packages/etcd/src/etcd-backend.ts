@@ -49,7 +49,12 @@ class EtcdBackend implements Backend {
   #closing: Promise<void> | undefined;
 
   constructor(source: EtcdSource | Etcd3, options: EtcdBackendOptions) {
-    const { prefix = "leasehold", clock = systemClock, random = systemRandom, minTtlMs = defaultMinTtlMs } = options;
+    const {
+      prefix = "leasehold",
+      clock = systemClock,
+      random = systemRandom,
+      minTtlMs = defaultMinTtlMs,
+    } = options;
     if (!Number.isInteger(minTtlMs / 1000) || minTtlMs < 1000)
       throw invalidArgument(`minTtlMs must be a multiple of 1000, and at least 1000; got ${minTtlMs}.`);
     if (prefix === "" || prefix.endsWith("/"))
@@ -63,7 +68,7 @@ class EtcdBackend implements Backend {
       answered: () => (this.#outage = false),
     });
     const degraded = (degradation: Degradation): void => this.#tell(degradation);
-    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix), random, degraded);
+    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random, degraded);
     this.leases = this.#store;
   }
 

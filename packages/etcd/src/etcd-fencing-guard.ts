@@ -60,7 +60,11 @@ export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions
     const answer = await calls.unary(
       ({ kv }, callOptions) =>
         kv.txn(
-          { compare: [compare], success: [{ request_put: { key, value } }], failure: [{ request_range: { key } }] },
+          {
+            compare: [compare],
+            success: [{ request_put: { key, value } }],
+            failure: [{ request_range: { key } }],
+          },
           callOptions,
         ),
       leftMs,
@@ -77,7 +81,7 @@ export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions
       const deadline = new Deadline(clock, timeoutMs);
       padded(token);
       try {
-        for (let first = false; ; ) {
+        for (let first = false; ;) {
           const fence = await raise(key, token, first, deadline.leftMs);
           if (fence === token) return;
           if (fence !== null && fence > token) throw staleToken(token, fence);

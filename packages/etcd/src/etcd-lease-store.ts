@@ -16,10 +16,11 @@ import {
 } from "@leasehold/core";
 import { acquireClaim, type Parts } from "./acquisition.ts";
 import type { Calls } from "./calls.ts";
-import { deleteClaim } from "./claim-deletion.ts";
+import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
 import { inspectResource } from "./inspection.ts";
 import { LineWatches } from "./line-watches.ts";
+import type { OwnerRecord } from "./own-claim.ts";
 import { renewClaims } from "./renewal.ts";
 import { Roster } from "./roster.ts";
 import { toLeaseholdError } from "./rpc-failure.ts";
@@ -34,11 +35,18 @@ export class EtcdLeaseStore implements LeaseStore {
 
   constructor(calls: Calls, keys: ClaimKeys, random: Random, degraded: (degradation: Degradation) => void) {
     this.#degraded = degraded;
-    const roster = new Roster();
+    const roster = new Roster(keys);
     const leases = new SharedLeases(calls, random, () => watches.lookAgain());
     const sweeper = new Sweeper(calls, keys, roster, leases);
     const watches: LineWatches = new LineWatches(calls, keys, random, {
-      unwanted: (claim) => sweeper.discard(claim),
+      unwanted: (claim) => {
+        const nowMs = calls.now().monoMs;
+        const record = roster.release(claim, nowMs, 0);
+        sweeper.discard(
+          { key: claim.key, ticket: claim.ticket },
+          () => record && roster.deleted(record, nowMs),
+        );
+      },
       gone: (claim) => roster.claimGone(claim),
       interrupted: (message) => degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` }),
     });
@@ -58,20 +66,20 @@ export class EtcdLeaseStore implements LeaseStore {
   async release({ resource, owner, timeoutMs, departedForMs = 0 }: ReleaseRequest): Promise<boolean> {
     this.#assertOpen();
     const { calls, keys, roster, watches, sweeper } = this.#parts;
-    const record = roster.release({ resource, owner });
+    const nowMs = calls.now().monoMs;
+    const record = roster.release({ resource, owner }, nowMs, departedForMs);
     if (record?.claim !== undefined) watches.delete(record.claim);
-    if (departedForMs > 0) roster.depart({ resource, owner }, calls.now().monoMs + departedForMs);
-    const leftover = { resource, owner, capacity: record?.claim?.capacity ?? record?.capacity };
+    const doomed = record === undefined ? { resource, owner } : doomedOf(record);
+    const settled = (): void => void (record && roster.deleted(record, calls.now().monoMs));
     try {
-      const deleted = await deleteClaim(calls, keys, leftover, timeoutMs);
-      roster.deleted(leftover);
+      const deleted = await deleteClaim(calls, keys, doomed, timeoutMs);
+      settled();
       return deleted;
     } catch (error) {
-      roster.owesDelete(leftover);
+      sweeper.owe(doomed, settled);
       throw toLeaseholdError(error, "release", true);
     } finally {
-      roster.released(leftover);
-      if (departedForMs > 0 || roster.undeleted.length > 0) sweeper.arm();
+      if (departedForMs > 0) sweeper.arm();
     }
   }
 
@@ -105,6 +113,11 @@ export class EtcdLeaseStore implements LeaseStore {
   #assertOpen(): void {
     if (this.#closed) throw closedError();
   }
+}
+
+/** By ticket, if it is known for certain which claim the owner has; else by what only this owner can have written. */
+function doomedOf({ key, stored, claim, pending, doubtful }: OwnerRecord): Doomed {
+  return claim === undefined || doubtful || pending > 0 ? { key, stored } : { key, ticket: claim.ticket };
 }
 
 function closedError(): LeaseholdError {

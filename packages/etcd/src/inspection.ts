@@ -22,7 +22,8 @@ export async function inspectResource(
 ): Promise<Snapshot> {
   const deadline = new Deadline(calls.clock, timeoutMs);
   const line = await readLine(calls, keys, resource, timeoutMs, { values: true });
-  if (line.malformed > 0) malformed(line.malformed);
+  const strange = line.malformed + line.claims.filter(({ owner }) => owner === "").length;
+  if (strange > 0) malformed(strange);
 
   const remaining = new Map<string, number>();
   for (const lease of leases.ours) if (lease.remainingMs > 0) remaining.set(lease.id, lease.remainingMs);

@@ -1,17 +1,18 @@
 import type { AcquireRequest, Refused } from "@leasehold/core";
-import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type { ICompare, IKeyValue, IRangeResponse, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Calls } from "./calls.ts";
 import type { ClaimKeys, KeyRange } from "./claim-keys.ts";
-import { Deadline } from "./deadline.ts";
-import { Line } from "./line.ts";
+import type { Deadline } from "./deadline.ts";
+import { hasLease, Line } from "./line.ts";
 import { readLine } from "./read-line.ts";
+import type { OwnerRecord } from "./own-claim.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
 import type { SharedLease } from "./shared-lease.ts";
 
 export type Joined =
   /** The claim was written. */
   | { readonly kind: "joined"; readonly ticket: bigint; readonly ahead: number; readonly waiting: number }
-  /** The owner has a claim already; it was not touched. */
+  /** There is a claim under the owner's key already; it was not touched. */
   | { readonly kind: "present" }
   /** Nothing was written. */
   | Refused;
@@ -28,9 +29,10 @@ export async function joinLine(
   keys: ClaimKeys,
   lease: SharedLease,
   request: AcquireRequest,
+  record: OwnerRecord,
   deadline: Deadline,
 ): Promise<Joined> {
-  const join = new Join(calls, keys, lease, request, deadline);
+  const join = new Join(calls, keys, lease, request, record, deadline);
   const atOnce = request.queue || request.capacity === 1 ? await join.blind() : undefined;
   return atOnce ?? join.afterReading();
 }
@@ -40,53 +42,62 @@ class Join {
   readonly #keys: ClaimKeys;
   readonly #request: AcquireRequest;
   readonly #deadline: Deadline;
+  readonly #own: Buffer;
   readonly #put: IRequestOp;
   readonly #line: KeyRange;
 
-  constructor(calls: Calls, keys: ClaimKeys, lease: SharedLease, request: AcquireRequest, deadline: Deadline) {
-    const { resource, capacity, owner, weight, value } = request;
+  constructor(
+    calls: Calls,
+    keys: ClaimKeys,
+    lease: SharedLease,
+    request: AcquireRequest,
+    record: OwnerRecord,
+    deadline: Deadline,
+  ) {
     this.#calls = calls;
     this.#keys = keys;
     this.#request = request;
     this.#deadline = deadline;
-    this.#line = keys.line(resource, capacity);
-    const key = keys.claim(resource, capacity, owner, weight);
+    this.#line = keys.line(request.resource, request.capacity);
+    this.#own = record.key;
     // Every put names its lease: a claim without one would live for ever.
-    this.#put = { request_put: { key, value: Buffer.from(value), lease: lease.id } };
+    this.#put = { request_put: { key: record.key, value: record.stored, lease: lease.id } };
   }
 
   /** One transaction, no questions. Undefined: refused for a reason that takes a read to tell. */
   async blind(): Promise<Joined | undefined> {
-    const { resource, capacity, owner, weight, queue } = this.#request;
-    const own = this.#keys.own(resource, capacity, owner);
+    const { resource, capacity, weight, queue } = this.#request;
+    const own = { key: this.#own };
     const answer = await this.#txn({
       // A try asks for nobody in the line, the owner itself included.
       compare: [...this.#keys.otherLines(resource, capacity), queue ? own : this.#line].map(isEmpty),
       // Capacity 1: every weight is 1, so counting is adding up, and etcd counts without reading.
-      success: [this.#put, ...(queue ? [this.#ask(this.#line, capacity === 1 ? { count_only: true } : {})] : [])],
-      failure: [this.#ask(own, { limit: 1 }), this.#ask(this.#line, { limit: 1 })],
+      success: [
+        this.#put,
+        ...(queue ? [this.#ask(this.#line, capacity === 1 ? { count_only: true } : {})] : []),
+      ],
+      failure: [this.#ask(own), this.#ask(this.#line, { limit: 1 })],
     });
     const ticket = BigInt(answer.header.revision);
-    const [first, second] = answer.responses;
     if (answer.succeeded) {
       if (!queue) return { kind: "joined", ticket, ahead: 0, waiting: 0 };
-      const range = second!.response_range;
+      const range = rangeIn(answer, 1);
       if (capacity > 1) return this.#joined(new Line(this.#keys, range.kvs, ticket), ticket);
       const ahead = Number(range.count) - weight;
       return { kind: "joined", ticket, ahead, waiting: Math.max(0, ahead - 1) };
     }
-    if (this.#parsed(first!.response_range.kvs)) return { kind: "present" };
+    if (rangeIn(answer, 0).kvs.length > 0) return { kind: "present" };
     // Somebody holds, or waits: no need to know who.
-    if (!queue && this.#parsed(second!.response_range.kvs)) return { kind: "refused", reason: "held" };
+    if (!queue && this.#parsed(rangeIn(answer, 1).kvs)) return { kind: "refused", reason: "held" };
     return undefined;
   }
 
   /** Reads the line, decides, and writes only if nobody has joined since: those who left do not matter. */
   async afterReading(): Promise<Joined> {
-    const { resource, capacity, owner, weight, queue } = this.#request;
+    const { resource, capacity, weight, queue } = this.#request;
     let line = await this.#read(resource);
     while (this.#deadline.leftMs > 0) {
-      if (line.find(owner) !== undefined) return { kind: "present" };
+      if (line.claims.some(({ key }) => key.equals(this.#own))) return { kind: "present" };
       const other = line.claims.find((claim) => claim.capacity !== capacity);
       if (other !== undefined) return { kind: "refused", reason: "shape", capacity: other.capacity };
       const ahead = line.total;
@@ -109,7 +120,7 @@ class Join {
         const waiting = line.claims.filter(({ granted }) => !granted).length;
         return { kind: "joined", ticket: revision, ahead, waiting };
       }
-      line = new Line(this.#keys, answer.responses[0]!.response_range.kvs, revision);
+      line = new Line(this.#keys, rangeIn(answer, 0).kvs, revision);
     }
     throw new RpcFailure("busy", "others kept joining while this claim was weighed");
   }
@@ -125,7 +136,7 @@ class Join {
 
   #joined(line: Line, ticket: bigint): Joined {
     const waiting = line.claims.filter((claim) => !claim.granted && claim.ticket < ticket).length;
-    const ahead = line.find(this.#request.owner)?.ahead ?? line.total;
+    const ahead = line.withTicket(ticket)?.ahead ?? line.total;
     return { kind: "joined", ticket, ahead, waiting };
   }
 
@@ -133,16 +144,26 @@ class Join {
     return this.#calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs);
   }
 
-  #ask(range: KeyRange, options: { limit?: number; count_only?: boolean } = {}): IRequestOp {
+  #ask(
+    range: KeyRange | { key: Buffer },
+    options: { limit?: number; count_only?: boolean } = {},
+  ): IRequestOp {
     return { request_range: { ...range, keys_only: true, ...options } };
   }
 
   #parsed(kvs: readonly IKeyValue[]): boolean {
-    return kvs.some((kv) => this.#keys.parse(kv.key) !== undefined && kv.lease !== "0");
+    return kvs.some((kv) => this.#keys.parse(kv.key) !== undefined && hasLease(kv));
   }
 }
 
-/** Holds when there is no key in the range: etcd compares an absent key as one that was created at revision 0. */
-function isEmpty(range: KeyRange): ICompare {
+/** What the read at `index` of a transaction gave. */
+function rangeIn({ responses }: ITxnResponse, index: number): IRangeResponse {
+  const range = responses[index]?.response_range;
+  if (range) return range;
+  throw new RpcFailure("unanswered", "etcd answered a transaction with something else than what was asked");
+}
+
+/** Holds when there is no such key: etcd compares an absent key as one that was created at revision 0. */
+function isEmpty(range: KeyRange | { key: Buffer }): ICompare {
   return { ...range, target: "Create", result: "Equal", create_revision: "0" };
 }

@@ -33,7 +33,12 @@ export async function grantLease(
   }
 }
 
-async function grantLeaseAs(calls: Calls, id: string, ttlMs: number, timeoutMs: number): Promise<SharedLease> {
+async function grantLeaseAs(
+  calls: Calls,
+  id: string,
+  ttlMs: number,
+  timeoutMs: number,
+): Promise<SharedLease> {
   const sentAt = calls.now();
   const TTL = Math.round(ttlMs / 1000);
   const revoke = (): Promise<void> => revokeLease(calls, id, timeoutMs).catch(() => {});

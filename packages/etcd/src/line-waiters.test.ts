@@ -8,7 +8,7 @@ import { LineWaiters } from "./line-waiters.ts";
 import type { OwnClaim } from "./own-claim.ts";
 import { SharedLease } from "./shared-lease.ts";
 
-const keys = new ClaimKeys("leasehold");
+const keys = new ClaimKeys("leasehold", "0123456789abcdef");
 const lease = new SharedLease("7", 1000, systemClock.now(), systemClock, true);
 const ownerOf = (ticket: number): string => ticket.toString(16).padStart(32, "0");
 
@@ -18,12 +18,13 @@ beforeEach(() => {
 });
 
 function claim(ticket: number, weight = 1, capacity = 1): OwnClaim {
-  const owner = ownerOf(ticket);
-  return { resource: "r", owner, capacity, weight, ticket: BigInt(ticket), lease, granted: false };
+  const key = keys.claim("r", capacity, weight, ticket);
+  const place = { resource: "r", owner: ownerOf(ticket), key, capacity, weight };
+  return { ...place, ticket: BigInt(ticket), lease, granted: false };
 }
 
 function kv(ticket: number, revision: number, weight = 1, capacity = 1): IKeyValue {
-  const key = keys.claim("r", capacity, ownerOf(ticket), weight);
+  const key = keys.claim("r", capacity, weight, ticket);
   const [create_revision, mod_revision] = [String(ticket), String(revision)];
   return { key, create_revision, mod_revision, version: "1", value: Buffer.alloc(0), lease: "7" };
 }
@@ -137,17 +138,18 @@ test("whatever the order of joins, deletions, late replies and reads, exactly th
       mirror.watchedFrom(0n);
       let revision = 0;
       let store: IKeyValue[] = [];
-      const granted = new Set<string>();
+      const granted = new Set<bigint>();
       const replies: (() => void)[] = [];
-      const note = (claims: readonly OwnClaim[]): void => claims.forEach(({ owner }) => granted.add(owner));
+      const note = (claims: readonly OwnClaim[]): void => claims.forEach(({ ticket }) => granted.add(ticket));
       const line = (): Line => new Line(keys, store, BigInt(revision));
 
       weights.forEach((wanted, index) => {
         const weight = Math.min(wanted, capacity);
         const ticket = ++revision;
         store = [...store, kv(ticket, ticket, weight, capacity)];
-        const { ahead } = line().find(ownerOf(ticket))!;
-        const reply = (): void => note(mirror.add(claim(ticket, weight, capacity), ahead, BigInt(ticket)).granted);
+        const { ahead } = line().withTicket(BigInt(ticket))!;
+        const reply = (): void =>
+          note(mirror.add(claim(ticket, weight, capacity), ahead, BigInt(ticket)).granted);
         if (late[index] === true) replies.push(reply);
         else reply();
         // Somebody in front leaves, as holders do, and as waiters may.
@@ -155,13 +157,15 @@ test("whatever the order of joins, deletions, late replies and reads, exactly th
         if (leaving[index] === undefined || gone.create_revision === String(ticket)) return;
         store = store.filter((each) => each !== gone);
         const key = keys.parse(gone.key)!;
-        note(mirror.deleted([deletion(Number(gone.create_revision), ++revision, key.weight, capacity)]).granted);
+        note(
+          mirror.deleted([deletion(Number(gone.create_revision), ++revision, key.weight, capacity)]).granted,
+        );
         if (index === readAt) note(mirror.read(line()).granted);
       });
       replies.forEach((reply) => reply());
       // Late replies of claims that were deleted meanwhile are for the next read to find.
       note(mirror.read(line()).granted);
-      for (const { owner, granted: fits } of line().claims) expect(granted.has(owner)).toBe(fits);
+      for (const { ticket, granted: fits } of line().claims) expect(granted.has(ticket)).toBe(fits);
     }),
     { numRuns: 500 },
   );

@@ -37,7 +37,7 @@ const remembered = 256;
  */
 export class LineWaiters {
   readonly #keys: ClaimKeys;
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #waiters = new Map<bigint, Waiter>();
   #deletions: Deletion[] = [];
   /** Every deletion after this revision is in `#deletions`; null while no watch tells of them. */
   #completeAfter: bigint | null = null;
@@ -56,12 +56,12 @@ export class LineWaiters {
     if (this.#deletions.some(({ ticket }) => ticket === claim.ticket))
       return { granted: [], gone: [claim], unclear: false };
     const waiter = { claim, ahead, revision };
-    this.#waiters.set(claim.owner, waiter);
+    this.#waiters.set(claim.ticket, waiter);
     return this.#settle(this.#catchUp(waiter));
   }
 
   delete(claim: OwnClaim): void {
-    if (this.#waiters.get(claim.owner)?.claim === claim) this.#waiters.delete(claim.owner);
+    this.#waiters.delete(claim.ticket);
   }
 
   /** A watch tells every deletion after `revision` from now on. */
@@ -92,9 +92,9 @@ export class LineWaiters {
       const ticket = BigInt(previous.create_revision);
       const revision = BigInt(kv.mod_revision);
       fresh.push({ revision, ticket, weight: key.weight });
-      const mine = this.#waiters.get(key.owner);
-      if (mine?.claim.ticket !== ticket) continue;
-      this.#waiters.delete(key.owner);
+      const mine = this.#waiters.get(ticket);
+      if (mine === undefined) continue;
+      this.#waiters.delete(ticket);
       gone.push(mine.claim);
     }
     for (const waiter of this.#waiters.values()) takeOff(waiter, fresh);
@@ -106,13 +106,13 @@ export class LineWaiters {
   read(line: Line): Changes {
     const gone: OwnClaim[] = [];
     let clear = true;
-    const byOwner = new Map(line.claims.map((claim) => [claim.owner, claim]));
+    const byTicket = new Map(line.claims.map((claim) => [claim.ticket, claim]));
     for (const waiter of this.#waiters.values()) {
       // A claim that joined after the read knows better already.
       if (waiter.claim.ticket > line.revision || waiter.revision >= line.revision) continue;
-      const seen = byOwner.get(waiter.claim.owner);
-      if (seen?.ticket !== waiter.claim.ticket) {
-        this.#waiters.delete(waiter.claim.owner);
+      const seen = byTicket.get(waiter.claim.ticket);
+      if (seen === undefined) {
+        this.#waiters.delete(waiter.claim.ticket);
         gone.push(waiter.claim);
         continue;
       }
@@ -141,7 +141,7 @@ export class LineWaiters {
     const granted: OwnClaim[] = [];
     for (const { claim, ahead } of this.#waiters.values())
       if (ahead + claim.weight <= claim.capacity) granted.push(claim);
-    for (const claim of granted) this.#waiters.delete(claim.owner);
+    for (const claim of granted) this.#waiters.delete(claim.ticket);
     return { granted, gone: [], unclear: !clear };
   }
 }

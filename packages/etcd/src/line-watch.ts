@@ -137,7 +137,9 @@ export class LineWatch {
     this.#reading = true;
     while (this.#readAgain && !this.#closed && this.#waiters.size > 0) {
       this.#readAgain = false;
-      const line = await readLine(this.#calls, this.#keys, this.#resource, readTimeoutMs).catch(() => undefined);
+      const line = await readLine(this.#calls, this.#keys, this.#resource, readTimeoutMs).catch(
+        () => undefined,
+      );
       if (line !== undefined) this.#apply(this.#waiters.read(line));
     }
     this.#reading = false;

@@ -1,14 +1,17 @@
 import type { IKeyValue } from "etcd3";
 import type { ClaimKeys } from "./claim-keys.ts";
+import { decodeRecord } from "./claim-record.ts";
 
 /** A claim as it stands in a line. */
 export interface LineClaim {
-  readonly owner: string;
+  readonly key: Buffer;
   readonly ticket: bigint;
   readonly weight: number;
   readonly capacity: number;
-  /** The lease that keeps it, as etcd writes it: decimal digits; "0" for none. */
+  /** The lease that keeps it, as etcd writes it: decimal digits. */
   readonly leaseId: string;
+  /** Empty where only keys were read. */
+  readonly owner: string;
   readonly value: string;
   /** The weights of all who stand before it. */
   readonly ahead: number;
@@ -28,22 +31,26 @@ export class Line {
     this.revision = revision;
     const parsed = kvs.flatMap((kv) => {
       const key = keys.parse(kv.key);
-      // A claim without a lease would never die, so it is not one.
-      return key === undefined || kv.lease === "0" ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
+      return key === undefined || !hasLease(kv) ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
     });
     this.malformed = kvs.length - parsed.length;
     parsed.sort((a, b) => (a.ticket < b.ticket ? -1 : a.ticket > b.ticket ? 1 : 0));
     let ahead = 0;
-    this.claims = parsed.map(({ kv, key, ticket }) => {
-      const { owner, weight, capacity } = key;
-      const claim = { owner, weight, capacity, ticket, leaseId: kv.lease, value: kv.value.toString("utf8") };
+    this.claims = parsed.map(({ kv, key: { weight, capacity }, ticket }) => {
+      const { owner, value } = decodeRecord(kv.value) ?? { owner: "", value: "" };
       const granted = ahead + weight <= capacity;
       ahead += weight;
-      return { ...claim, ahead: ahead - weight, granted };
+      const place = { ahead: ahead - weight, granted };
+      return { key: kv.key, ticket, weight, capacity, leaseId: kv.lease, owner, value, ...place };
     });
   }
 
-  find(owner: string): LineClaim | undefined {
+  withTicket(ticket: bigint): LineClaim | undefined {
+    return this.claims.find((claim) => claim.ticket === ticket);
+  }
+
+  /** Only where values were read. */
+  ofOwner(owner: string): LineClaim | undefined {
     return this.claims.find((claim) => claim.owner === owner);
   }
 
@@ -52,4 +59,12 @@ export class Line {
     const last = this.claims.at(-1);
     return last === undefined ? 0 : last.ahead + last.weight;
   }
+}
+
+/**
+ * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0 where it cannot load
+ * `long`, and as "0" elsewhere.
+ */
+export function hasLease({ lease }: IKeyValue): boolean {
+  return Number(lease) !== 0;
 }

@@ -3,6 +3,7 @@ import type { SharedLease } from "./shared-lease.ts";
 
 /** A claim of this process, as the store has acknowledged it. */
 export interface OwnClaim extends ClaimRef {
+  readonly key: Buffer;
   readonly capacity: number;
   readonly weight: number;
   readonly ticket: bigint;
@@ -11,14 +12,23 @@ export interface OwnClaim extends ClaimRef {
   granted: boolean;
 }
 
-/** What this process knows of one owner: one acquire call, with all its tries. */
+/** What this process knows of one owner: one acquire call, with all its tries. The shape is that of the first try. */
 export interface OwnerRecord extends ClaimRef {
+  readonly capacity: number;
+  readonly weight: number;
+  /** Where all tries of this owner write: the second finds the claim of the first. */
+  readonly key: Buffer;
+  /** What they write: it names the owner, so it tells this claim from any other that the key ever held. */
+  readonly stored: Buffer;
+  readonly slot: number;
   /** How many acquires of this owner are under way. */
   pending: number;
   /** An acquire of this owner was not answered: a copy may be carried out at any later time. */
   doubtful: boolean;
-  /** The capacity that its acquires named, so that a release knows where to look. */
-  readonly capacity: number;
   /** The claim of the last answered acquire, until it is released or known to be gone. */
   claim: OwnClaim | undefined;
+  /** Released, and the store has said that nothing is left. */
+  deleted: boolean;
+  /** Until when a copy of an acquire may still arrive, on the monotonic clock. */
+  departedUntilMs: number;
 }

@@ -78,8 +78,9 @@ class Renewal {
   /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
   async #seen({ resource, owner, ticket }: RenewRequest): Promise<LineClaim | undefined> {
     const { calls, keys } = this.#parts;
-    const found = (await readLine(calls, keys, resource, this.#deadline.leftMs)).find(owner);
-    return found?.ticket === ticket ? found : undefined;
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { values: true });
+    const found = line.withTicket(ticket);
+    return found?.owner === owner ? found : undefined;
   }
 
   #refresh(lease: SharedLease): Promise<Refresh> {
@@ -94,8 +95,9 @@ class Renewal {
     return refresh;
   }
 
-  #lists(keys: ReadonlySet<string>, { resource, capacity, owner, weight }: OwnClaim): boolean {
-    return keys.has(this.#parts.keys.claim(resource, capacity, owner, weight).toString("latin1"));
+  /** The name alone tells: while a claim's record lives, nobody else writes under its key. */
+  #lists(keys: ReadonlySet<string>, { key }: OwnClaim): boolean {
+    return keys.has(key.toString("latin1"));
   }
 
   #granted(claim: OwnClaim): void {
@@ -126,13 +128,10 @@ class Renewal {
   /** Capacity 1: the oldest claim is the only one granted. */
   async #head({ resource, capacity }: OwnClaim): Promise<ReadonlySet<bigint>> {
     const { calls, keys } = this.#parts;
-    const { kvs } = await calls.unary(
-      ({ kv }, options) => {
-        const oldest = { sort_order: "Ascend", sort_target: "Create", limit: 1, keys_only: true } as const;
-        return kv.range({ ...keys.line(resource, capacity), ...oldest }, options);
-      },
-      this.#deadline.leftMs,
-    );
+    const { kvs } = await calls.unary(({ kv }, options) => {
+      const oldest = { sort_order: "Ascend", sort_target: "Create", limit: 1, keys_only: true } as const;
+      return kv.range({ ...keys.line(resource, capacity), ...oldest }, options);
+    }, this.#deadline.leftMs);
     const [head] = kvs;
     // Something that is no claim stands in front: look past it.
     if (head !== undefined && keys.parse(head.key) === undefined) return this.#inFront(resource);

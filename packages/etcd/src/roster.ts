@@ -1,30 +1,30 @@
-import { encodeName, type ClaimRef } from "@leasehold/core";
+import { encodeName, type AcquireRequest, type ClaimRef } from "@leasehold/core";
+import type { ClaimKeys } from "./claim-keys.ts";
+import { encodeRecord } from "./claim-record.ts";
 import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
-
-/** What a late or lost request may have left behind, and where. */
-export interface Leftover extends ClaimRef {
-  readonly capacity: number | undefined;
-}
+import { Slots } from "./slots.ts";
 
 /**
- * Who in this process owns a place in some line, and who has left. A key on one of our leases whose owner is not in here is
- * nobody's: its release was asked for, so nobody waits on it and nobody believes in it.
+ * Who in this process owns a place in some line, and who has left. A key on one of our leases that belongs to nobody in here
+ * is litter: its release was asked for, so nobody waits on it and nobody believes in it.
  */
 export class Roster {
+  readonly #keys: ClaimKeys;
+  readonly #slots = new Slots();
   readonly #records = new Map<string, OwnerRecord>();
+  readonly #byKey = new Map<string, OwnerRecord>();
+  /** Owners that were released with a request unanswered, and until when a copy of it may arrive. */
   readonly #departed = new Map<string, number>();
-  readonly #leaving = new Set<string>();
-  readonly #undeleted = new Map<string, Leftover>();
+  /** Released records whose key name must not be used again yet. */
+  readonly #lingering = new Set<OwnerRecord>();
+
+  constructor(keys: ClaimKeys) {
+    this.#keys = keys;
+  }
 
   /** An acquire begins. From before its request leaves, a sweep must not touch what it may write. */
-  enter(ref: ClaimRef, capacity: number): OwnerRecord {
-    const id = idOf(ref);
-    let record = this.#records.get(id);
-    if (record === undefined) {
-      const { resource, owner } = ref;
-      record = { resource, owner, capacity, pending: 0, doubtful: false, claim: undefined };
-      this.#records.set(id, record);
-    }
+  enter(request: AcquireRequest): OwnerRecord {
+    const record = this.find(request) ?? this.#add(request);
     record.pending += 1;
     return record;
   }
@@ -32,22 +32,22 @@ export class Roster {
   /** An acquire has ended. A record of which nothing is left in the store, for certain, is dropped. */
   leave(record: OwnerRecord): void {
     record.pending -= 1;
-    this.#dropIfEmpty(record);
+    if (this.has(record)) this.#dropIfEmpty(record);
+    else this.#freeIfOver(record);
   }
 
   find(ref: ClaimRef): OwnerRecord | undefined {
     return this.#records.get(idOf(ref));
   }
 
-  /** Whether an acquire that began with this record still has somebody who wants it. */
+  /** Whether the acquire that began with this record still has somebody who wants it. */
   has(record: OwnerRecord): boolean {
     return this.#records.get(idOf(record)) === record;
   }
 
-  /** Whether the owner in a key (`name` is encoded) is one of ours, alive or on its way. */
-  owns(name: string, owner: string): boolean {
-    const id = `${name}/${owner}`;
-    return this.#records.has(id) || this.#leaving.has(id);
+  /** Whether a key (as latin1 text) is where a claim of ours is, or is about to be written. */
+  ownsKey(key: string): boolean {
+    return this.#byKey.has(key);
   }
 
   /** The store has no such claim any more. */
@@ -59,25 +59,27 @@ export class Roster {
   }
 
   /**
-   * The owner is being released: nobody waits on it or believes in it. Answers what was known of it. Until `released` its
-   * key is left to the release: a sweep that was faster would let the release find nothing, and tell of a loss that never was.
+   * The owner is released: from now on whatever it has in the store is litter. Answers what was known of it; `deleted` must
+   * follow. `departedForMs`: for so long a copy of an acquire of this owner may still arrive.
    */
-  release(ref: ClaimRef): OwnerRecord | undefined {
-    const id = idOf(ref);
-    const record = this.#records.get(id);
-    this.#records.delete(id);
-    this.#leaving.add(id);
+  release(ref: ClaimRef, nowMs: number, departedForMs: number): OwnerRecord | undefined {
+    const record = this.find(ref);
+    if (departedForMs > 0) this.#departed.set(idOf(ref), nowMs + departedForMs);
+    if (record === undefined) return undefined;
+    record.departedUntilMs = nowMs + departedForMs;
+    this.#records.delete(idOf(ref));
+    this.#byKey.delete(record.key.toString("latin1"));
+    this.#lingering.add(record);
     return record;
   }
 
-  /** The release has ended: from now on whatever the owner has in the store is litter. */
-  released(ref: ClaimRef): void {
-    this.#leaving.delete(idOf(ref));
-  }
-
-  /** A copy of an acquire of this owner may still arrive, until `untilMs` on the monotonic clock. */
-  depart(ref: ClaimRef, untilMs: number): void {
-    this.#departed.set(idOf(ref), untilMs);
+  /** The store has said that nothing is left of a released record. */
+  deleted(record: OwnerRecord, nowMs: number): void {
+    record.deleted = true;
+    // A copy that arrives after the name is in use again does nothing; but if the new claim were removed by hand first, the
+    // copy would pass for it. So the name rests for as long as a copy may arrive.
+    if (record.departedUntilMs <= nowMs) record.departedUntilMs = 0;
+    this.#freeIfOver(record);
   }
 
   hasDeparted(ref: ClaimRef, nowMs: number): boolean {
@@ -87,28 +89,43 @@ export class Roster {
   /** Whether any owner may still have a copy of an acquire on its way. Forgets those whose time is over. */
   someDeparted(nowMs: number): boolean {
     for (const [id, untilMs] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(id);
+    for (const record of this.#lingering) {
+      if (record.departedUntilMs <= nowMs) record.departedUntilMs = 0;
+      this.#freeIfOver(record);
+    }
     return this.#departed.size > 0;
   }
 
-  /** A delete was not acknowledged: it stays on the list until one is. */
-  owesDelete(leftover: Leftover): void {
-    this.#undeleted.set(idOf(leftover), leftover);
-  }
-
-  deleted(ref: ClaimRef): void {
-    this.#undeleted.delete(idOf(ref));
-  }
-
-  get undeleted(): readonly Leftover[] {
-    return [...this.#undeleted.values()];
+  #add({ resource, owner, capacity, weight, value }: AcquireRequest): OwnerRecord {
+    const slot = this.#slots.take(lineOf(resource, capacity, weight));
+    const key = this.#keys.claim(resource, capacity, weight, slot);
+    const record: OwnerRecord = {
+      ...{ resource, owner, capacity, weight, key, slot, stored: encodeRecord({ owner, value }) },
+      ...{ pending: 0, doubtful: false, claim: undefined, deleted: false, departedUntilMs: 0 },
+    };
+    this.#records.set(idOf(record), record);
+    this.#byKey.set(key.toString("latin1"), record);
+    return record;
   }
 
   #dropIfEmpty(record: OwnerRecord): void {
-    if (record.pending > 0 || record.doubtful || record.claim !== undefined) return;
-    if (this.has(record)) this.#records.delete(idOf(record));
+    if (record.pending > 0 || record.doubtful || record.claim !== undefined || !this.has(record)) return;
+    this.#records.delete(idOf(record));
+    this.#byKey.delete(record.key.toString("latin1"));
+    this.#slots.free(lineOf(record.resource, record.capacity, record.weight), record.slot);
+  }
+
+  #freeIfOver(record: OwnerRecord): void {
+    if (record.pending > 0 || !record.deleted || record.departedUntilMs > 0) return;
+    if (!this.#lingering.delete(record)) return;
+    this.#slots.free(lineOf(record.resource, record.capacity, record.weight), record.slot);
   }
 }
 
 function idOf({ resource, owner }: ClaimRef): string {
   return `${encodeName(resource)}/${owner}`;
+}
+
+function lineOf(resource: string, capacity: number, weight: number): string {
+  return `${capacity}/${weight}/${resource}`;
 }

@@ -74,7 +74,9 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
 export function toLeaseholdError(error: unknown, what: string, write: boolean): LeaseholdError {
   if (!(error instanceof RpcFailure)) {
     if (error instanceof LeaseholdError) return error;
-    return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd: ${what} failed: ${String(error)}`, { cause: error });
+    return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd: ${what} failed: ${String(error)}`, {
+      cause: error,
+    });
   }
   const cause = { cause: error };
   switch (error.kind) {
@@ -82,8 +84,16 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
       return new LeaseholdError("CLOSED", "This etcd backend is closed.");
     case "unanswered":
       return write
-        ? new LeaseholdError("OUTCOME_UNKNOWN", `etcd did not say whether it did the ${what}: ${error.message}`, cause)
-        : new LeaseholdError("BACKEND_UNAVAILABLE", `etcd did not answer the ${what}: ${error.message}`, cause);
+        ? new LeaseholdError(
+            "OUTCOME_UNKNOWN",
+            `etcd did not say whether it did the ${what}: ${error.message}`,
+            cause,
+          )
+        : new LeaseholdError(
+            "BACKEND_UNAVAILABLE",
+            `etcd did not answer the ${what}: ${error.message}`,
+            cause,
+          );
     case "no-space":
       return new LeaseholdError(
         "BACKEND_UNAVAILABLE",

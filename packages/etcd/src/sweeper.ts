@@ -1,17 +1,22 @@
 import type { Timer } from "@leasehold/core";
 import type { Calls } from "./calls.ts";
-import { deleteClaim } from "./claim-deletion.ts";
-import { decodeName, type ClaimKeys } from "./claim-keys.ts";
-import type { Leftover, Roster } from "./roster.ts";
+import { deleteClaim, type Doomed } from "./claim-deletion.ts";
+import type { ClaimKeys } from "./claim-keys.ts";
+import type { Roster } from "./roster.ts";
 import type { LeaseKeys, SharedLeases } from "./shared-leases.ts";
 
 const longestPeriodMs = 2_000;
 const requestTimeoutMs = 1_000;
 
+interface Debt {
+  readonly doomed: Doomed;
+  readonly settled: () => void;
+}
+
 /**
  * Rule R7 on etcd. A delayed acquire, or a release that never arrived, leaves a key on a lease that other claims keep alive,
  * so it would stand in the line for as long as this process lives. No mark is left against it; what it leaves is found
- * instead: each list of a lease's keys, made at every renewal, shows the keys whose owner nobody here knows.
+ * instead: each list of a lease's keys, made at every renewal, shows the keys that belong to nobody here.
  *
  * The sweeper has a timer of its own only while something may still come: an owner has departed with a request unanswered,
  * or a delete was not acknowledged.
@@ -21,8 +26,10 @@ export class Sweeper {
   readonly #keys: ClaimKeys;
   readonly #roster: Roster;
   readonly #leases: SharedLeases;
+  /** Deletes that were not acknowledged yet. */
+  readonly #debts = new Set<Debt>();
   #timer: Timer | undefined;
-  #sweeping: Promise<void> | undefined;
+  #sweeping = false;
   #closed = false;
 
   constructor(calls: Calls, keys: ClaimKeys, roster: Roster, leases: SharedLeases) {
@@ -34,30 +41,30 @@ export class Sweeper {
 
   /** Something may have been left behind, or may still arrive: look every now and then until that is over. */
   arm(): void {
-    if (this.#closed || this.#timer !== undefined || this.#sweeping !== undefined) return;
+    if (this.#closed || this.#timer !== undefined || this.#sweeping) return;
     const ttls = this.#leases.ours.map(({ ttlMs }) => ttlMs / 3);
     this.#timer = this.#calls.clock.schedule(Math.min(longestPeriodMs, ...ttls), () => {
       this.#timer = undefined;
-      this.#sweeping = this.#sweep().finally(() => {
-        this.#sweeping = undefined;
-        const nowMs = this.#calls.now().monoMs;
-        if (this.#roster.undeleted.length > 0 || this.#roster.someDeparted(nowMs)) this.arm();
-      });
+      void this.#sweep();
     });
   }
 
-  /** Deletes, in the background, what the owner may have in the store; again and again until that is acknowledged. */
-  discard(leftover: Leftover): void {
-    this.#roster.owesDelete(leftover);
-    void this.#delete(leftover);
+  /** Deletes it in the background, again and again until that is acknowledged; then calls `settled`. */
+  discard(doomed: Doomed, settled: () => void = () => {}): void {
+    void this.#settle({ doomed, settled });
   }
 
-  /** The keys on one of our leases were listed: those of owners that this process does not know are litter. */
+  /** A delete was tried and not acknowledged: as `discard`, but not at once. */
+  owe(doomed: Doomed, settled: () => void): void {
+    this.#debts.add({ doomed, settled });
+    this.arm();
+  }
+
+  /** The keys on one of our leases were listed: those that belong to nobody here are litter. */
   listed(keys: LeaseKeys): void {
     for (const text of keys ?? []) {
-      const key = this.#keys.parse(Buffer.from(text, "latin1"));
-      if (key === undefined || this.#roster.owns(key.name, key.owner)) continue;
-      this.discard({ resource: decodeName(key.name), owner: key.owner, capacity: key.capacity });
+      const key = Buffer.from(text, "latin1");
+      if (this.#keys.parse(key) !== undefined && !this.#roster.ownsKey(text)) void this.#remove(key, text);
     }
   }
 
@@ -67,21 +74,39 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const deletions = this.#roster.undeleted.map((leftover) => this.#delete(leftover));
+    this.#sweeping = true;
+    const debts = [...this.#debts].map((debt) => this.#settle(debt));
     const lists = this.#leases.ours.map(async (lease) => {
-      const keys = await this.#leases.list(lease, requestTimeoutMs).catch(() => null);
-      this.listed(keys);
+      this.listed(await this.#leases.list(lease, requestTimeoutMs).catch(() => null));
     });
-    await Promise.all([...deletions, ...lists]);
+    await Promise.all([...debts, ...lists]);
+    this.#sweeping = false;
+    if (this.#roster.someDeparted(this.#calls.now().monoMs) || this.#debts.size > 0) this.arm();
   }
 
-  async #delete(leftover: Leftover): Promise<void> {
+  async #settle(debt: Debt): Promise<void> {
+    this.#debts.add(debt);
     try {
-      await deleteClaim(this.#calls, this.#keys, leftover, requestTimeoutMs);
-      this.#roster.deleted(leftover);
+      await deleteClaim(this.#calls, this.#keys, debt.doomed, requestTimeoutMs);
+      this.#debts.delete(debt);
+      debt.settled();
     } catch {
-      // It stays on the list.
       this.arm();
+    }
+  }
+
+  /** The list tells names only. If the name is in use again by now, the revision that is read is not ours to delete. */
+  async #remove(key: Buffer, text: string): Promise<void> {
+    try {
+      const { kvs } = await this.#calls.unary(
+        ({ kv }, options) => kv.range({ key }, options),
+        requestTimeoutMs,
+      );
+      const [litter] = kvs;
+      if (litter === undefined || this.#roster.ownsKey(text)) return;
+      this.discard({ key, ticket: BigInt(litter.create_revision) });
+    } catch {
+      // The next list shows it again.
     }
   }
 }

@@ -41,7 +41,8 @@ export class WatchStream {
       this.#break(new RpcFailure("unanswered", "the watch was not created in time")),
     );
     this.#stopListening = calls.endpoints.onReplaced((endpoint) => {
-      if (endpoint === this.#endpoint) this.#break(new RpcFailure("unanswered", "its connection was given up"));
+      if (endpoint === this.#endpoint)
+        this.#break(new RpcFailure("unanswered", "its connection was given up"));
     });
     this.#open(range).catch((error: unknown) =>
       this.#break(error instanceof RpcFailure ? error : new RpcFailure("unsent", String(error))),
@@ -87,7 +88,11 @@ export class WatchStream {
     if (response.canceled) {
       const why = response.cancel_reason || `compacted at revision ${response.compact_revision}`;
       // The server judges a watch's token and permission when it is created, and says so only here.
-      const kind = why.includes("auth token") ? "token" : why.includes("permission") ? "denied" : "unanswered";
+      const kind = why.includes("auth token")
+        ? "token"
+        : why.includes("permission")
+          ? "denied"
+          : "unanswered";
       return this.#break(new RpcFailure(kind, `the server cancelled the watch: ${why}`));
     }
     if (response.created) {

@@ -24,7 +24,7 @@ export interface SubscriberClient extends ScriptClient {
 /** A client of a Redis Cluster. */
 export interface ClusterClient extends ScriptClient {
   readonly isCluster: boolean;
-  nodes(role?: "master"): RedisClient[];
+  nodes(role?: "all" | "master"): RedisClient[];
 }
 
 export function isCluster(client: RedisClient | ClusterClient): client is ClusterClient {
@@ -39,6 +39,7 @@ export function isClient(source: unknown): source is RedisClient | ClusterClient
 interface Socket {
   readonly destroyed: boolean;
   readonly connecting: boolean;
+  readonly writable: boolean;
   readonly writableEnded: boolean;
   unref(): unknown;
   cork(): void;
@@ -51,6 +52,13 @@ interface Socket {
 export function socketOf(client: ScriptClient): Socket | undefined {
   const socket = (client as { stream?: Partial<Socket> | null }).stream;
   return typeof socket?.destroy === "function" && socket.destroyed !== true ? (socket as Socket) : undefined;
+}
+
+/** Whether a request would be written now. ioredis learns only after a while that its socket is gone. */
+export function isReady(client: RedisClient | ClusterClient): boolean {
+  return (
+    client.status === "ready" && (client as { stream?: Partial<Socket> | null }).stream?.writable !== false
+  );
 }
 
 /**

@@ -1,10 +1,11 @@
 import { elapsedMs, LeaseholdError, type Clock, type Instant, type Timer } from "@leasehold/core";
 import { classifyError, verdictOf } from "./classify-error.ts";
-import { isCluster, resetSocket, socketOf, unrefReconnect } from "./client.ts";
-import type { ClusterClient, RedisClient } from "./client.ts";
+import { isCluster, isReady, resetSocket, socketOf, unrefReconnect } from "./client.ts";
+import type { ClusterClient, RedisClient, ScriptClient } from "./client.ts";
 import type { Degradations } from "./degradations.ts";
 import { runScript, type Script } from "./script.ts";
 
+const MOST = Number(process.env.GATHER);
 export interface Reply {
   readonly value: unknown;
   /** A moment before the request was first written. */
@@ -12,9 +13,6 @@ export interface Reply {
   /** The connection was lost meanwhile, so the client may have written the request more than once. */
   readonly resent: boolean;
 }
-
-/** How many milliseconds an overdue call still waits for what may lie in the socket's buffer, unread. */
-const LAST_LOOK_MS = 1;
 
 /**
  * One client, asked with deadlines of our own. A call is written only when the connection is ready, so that we know from when
@@ -27,14 +25,14 @@ export class Connection implements AsyncDisposable {
   readonly #degradations: Degradations;
   /** Fails a call that is in flight, or waits for the connection. */
   readonly #pending = new Set<(error: LeaseholdError) => void>();
-  readonly #waiting = new Set<{ look(): void; fail(error: LeaseholdError): void }>();
+  readonly #waiting = new Set<{ look: () => void; fail: (error: LeaseholdError) => void }>();
   readonly #listeners: readonly (readonly [event: string, listener: (...args: unknown[]) => void])[];
   /** Counts the connections lost. */
   #losses = 0;
   #unreachable = false;
   #lastError: unknown;
   #closed = false;
-  #gathering = false;
+  #gathered = 0;
 
   constructor(
     client: RedisClient | ClusterClient,
@@ -44,17 +42,15 @@ export class Connection implements AsyncDisposable {
     this.#owned = options.owned;
     this.#clock = options.clock;
     this.#degradations = options.degradations;
-    const lost = (): void => this.#lost();
     this.#listeners = [
       ["ready", () => this.#ready()],
-      ["close", lost],
+      ["close", () => this.#lost()],
       ["end", () => this.#ended()],
       ["error", (error: unknown) => this.#failed(error)],
-      // A Cluster loses one node's connection without closing.
-      ["-node", lost],
+      ["+node", (node: unknown) => (node as ScriptClient).on("close", this.#nodeLost)],
     ];
     for (const [event, listener] of this.#listeners) client.on(event, listener);
-    if (isCluster(client)) return;
+    if (isCluster(client)) for (const node of client.nodes()) node.on("close", this.#nodeLost);
     if (this.#owned) {
       // Calls in flight keep the process alive by their deadlines; an idle connection must not.
       client.on("connect", () => socketOf(client)?.unref());
@@ -65,14 +61,14 @@ export class Connection implements AsyncDisposable {
   /** Sends a script. Rejects with `BACKEND_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`. */
   call(script: Script, keys: readonly string[], args: readonly string[], timeoutMs: number): Promise<Reply> {
     if (this.#closed) return Promise.reject(closed());
-    if (this.client.status === "ready") return this.#send(script, keys, args, timeoutMs);
+    if (isReady(this.client)) return this.#send(script, keys, args, timeoutMs);
     return this.whenReady(timeoutMs).then((leftMs) => this.#send(script, keys, args, leftMs));
   }
 
   /** Resolves when the connection is ready, with what is left of `timeoutMs`. */
   whenReady(timeoutMs: number): Promise<number> {
     if (this.#closed) return Promise.reject(closed());
-    if (this.client.status === "ready") return Promise.resolve(timeoutMs);
+    if (isReady(this.client)) return Promise.resolve(timeoutMs);
     const start = this.#clock.now();
     const { status } = this.client;
     if (status === "wait" || (status === "end" && this.#owned)) this.client.connect().catch(() => {});
@@ -84,7 +80,7 @@ export class Connection implements AsyncDisposable {
       };
       const waiter = {
         look: () => {
-          if (this.client.status !== "ready") return;
+          if (!isReady(this.client)) return;
           settle();
           resolve(Math.max(1, timeoutMs - elapsedMs(this.#clock, start)));
         },
@@ -112,6 +108,7 @@ export class Connection implements AsyncDisposable {
     for (const [event, listener] of this.#listeners)
       // An 'error' that nobody hears is printed by ioredis.
       if (!this.#owned || event !== "error") this.client.off(event, listener);
+    if (isCluster(this.client)) for (const node of this.client.nodes()) node.off("close", this.#nodeLost);
     if (this.#owned) {
       if (unanswered) resetSocket(this.client);
       this.client.disconnect();
@@ -134,9 +131,11 @@ export class Connection implements AsyncDisposable {
         // Rule R7. What else is in flight on it is answered late, too, and fails with it.
         if (this.#owned) resetSocket(this.client);
       };
-      // After a blocked event loop timers run before sockets are read: the answer may be there already.
+      // After a blocked event loop timers run before sockets are read: the answer may be there already. An immediate runs
+      // after both.
       const overdue = (): void => {
-        timer = this.#clock.schedule(LAST_LOOK_MS, giveUp, { keepAlive: true });
+        const look = setImmediate(giveUp);
+        timer = { cancel: () => clearImmediate(look) };
       };
       let timer: Timer = this.#clock.schedule(timeoutMs, overdue, { keepAlive: true });
       this.#pending.add(fail);
@@ -152,6 +151,7 @@ export class Connection implements AsyncDisposable {
         },
         (error: unknown) => {
           const classified = classifyError(error, keys[0] ?? "");
+          if (classified.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(classified.message);
           if (verdictOf(error).foreign === true)
             this.#degradations.report("malformed-record", classified.message);
           fail(classified);
@@ -162,16 +162,28 @@ export class Connection implements AsyncDisposable {
 
   /** What is sent until this turn of the event loop ends goes out in one write: a system call costs more than a script. */
   #gather(): void {
-    const socket =
-      this.#gathering || this.#pending.size < 2 || isCluster(this.client) ? undefined : socketOf(this.client);
+    if (this.#gathered > 0) {
+      this.#gathered += 1;
+      if (this.#gathered <= MOST) return;
+      this.#gathered = 1;
+      socketOf(this.client)?.uncork();
+      socketOf(this.client)?.cork();
+      return;
+    }
+    const socket = MOST===0 || this.#pending.size < 2 || isCluster(this.client) ? undefined : socketOf(this.client);
     if (socket === undefined) return;
-    this.#gathering = true;
+    this.#gathered = 1;
     socket.cork();
     process.nextTick(() => {
-      this.#gathering = false;
+      this.#gathered = 0;
       socket.uncork();
     });
   }
+
+  /** A Cluster loses the connection to one of its nodes without closing, and sends again what was in flight on it. */
+  readonly #nodeLost = (): void => {
+    this.#losses += 1;
+  };
 
   #ready(): void {
     this.#unreachable = false;

@@ -14,7 +14,7 @@ export interface GrantPushesOptions {
   readonly clock: Clock;
   readonly channel: string;
   /** Releases a claim that was granted, and that nobody here waits for. */
-  giveBack(push: GrantPush): Promise<unknown>;
+  readonly giveBack: (push: GrantPush) => Promise<unknown>;
 }
 
 /** Passes pushed grants on to who waits for them, and gives back those that nobody waits for. */
@@ -77,7 +77,7 @@ export class GrantPushes {
 
 /** `<ticket> <key of the hash> <owner>`; undefined for anything else, which anybody may have published. */
 export function decodePush(message: string): GrantPush | undefined {
-  const [, digits, base = "", owner = ""] = /^(\d+) (.*?\}) (.+)$/s.exec(message) ?? [];
+  const [, digits, base = "", owner = ""] = /^(\d+) (.*\}) (\S+)$/s.exec(message) ?? [];
   const ticket = decodeTicket(digits);
   const resource = resourceOf(base);
   return ticket === undefined || resource === undefined ? undefined : { resource, owner, ticket };

@@ -14,9 +14,9 @@ export interface InboxOptions {
   readonly channel: string;
   readonly clock: Clock;
   readonly degradations: Degradations;
-  onMessage(message: string): void;
+  readonly onMessage: (message: string) => void;
   /** Pushes may have been missed, and come again from now on. */
-  onGap(): void;
+  readonly onGap: () => void;
 }
 
 /**
@@ -101,7 +101,7 @@ export class Inbox {
         () => {
           if (this.#subscriber === subscriber) this.#opened();
         },
-        (error: unknown) => lost(error instanceof Error && /^NOPERM/.test(error.message)),
+        (error: unknown) => lost(error instanceof Error && error.message.startsWith("NOPERM")),
       );
   }
 

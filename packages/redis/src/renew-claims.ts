@@ -21,6 +21,11 @@ interface Item {
   readonly at: number;
 }
 
+interface Answered {
+  readonly answer: RenewAnswer;
+  readonly at: number;
+}
+
 /**
  * Renews claims in batches: on a standalone server as few as possible; in a Cluster one for each resource, since each has a
  * slot of its own, all at once. A batch that fails leaves its own claims unanswered, and no others.
@@ -29,52 +34,53 @@ export async function renewClaims(
   requests: readonly RenewRequest[],
   options: RenewOptions,
 ): Promise<RenewAnswer[]> {
-  const answers = new Array<RenewAnswer>(requests.length);
   const items = requests.map((request, at): Item => ({ request, at }));
   const groups = isCluster(options.connection.client)
     ? [...Map.groupBy(items, ({ request }) => request.resource).values()]
     : [items];
   const batches = groups.flatMap((group) => slices(group, options.maxBatch));
-  await Promise.all(
-    batches.map(async (batch) => {
-      const results = await renewBatch(
-        batch.map(({ request }) => request),
-        options,
-      );
-      for (const [i, { at }] of batch.entries()) answers[at] = results[i] ?? { kind: "gone" };
-    }),
-  );
-  return answers;
+  const answered = await Promise.all(batches.map((batch) => renewBatch(batch, options)));
+  return answered
+    .flat()
+    .sort((a, b) => a.at - b.at)
+    .map(({ answer }) => answer);
 }
 
-async function renewBatch(requests: readonly RenewRequest[], options: RenewOptions): Promise<RenewAnswer[]> {
-  const { connection, degradations, keysOf, timeoutMs } = options;
+async function renewBatch(batch: readonly Item[], options: RenewOptions): Promise<Answered[]> {
   const keys: string[] = [];
   const args: string[] = [];
-  for (const { resource, owner, ticket, ttlMs } of requests) {
-    const { base, line, expiry } = keysOf(resource);
+  for (const { request } of batch) {
+    const { base, line, expiry } = options.keysOf(request.resource);
     keys.push(base, line, expiry);
-    args.push(owner, String(ticket).padStart(16, "0"), String(ttlMs));
+    args.push(request.owner, String(request.ticket).padStart(16, "0"), String(request.ttlMs));
   }
   try {
-    const { value, validFrom } = await connection.call(scripts.renew, keys, args, timeoutMs);
-    const items = decodeRenewals(value, requests.length);
-    if (items === undefined)
-      throw new LeaseholdError("OUTCOME_UNKNOWN", "The reply to a renewal is not one of Leasehold's.");
-    return requests.map(({ ticket, ttlMs }, i): RenewAnswer => {
-      const item = items[i];
-      if (item === undefined || item.kind === "gone") return { kind: "gone" };
-      if (item.kind === "failed") {
-        const error = classifyError(item.error, keys[3 * i] ?? "");
-        if (verdictOf(item.error).foreign === true) degradations.report("malformed-record", error.message);
-        return { kind: "unanswered", error };
-      }
-      return { ...item, ticket, ttlMs, validFrom };
+    const { value, validFrom } = await options.connection.call(scripts.renew, keys, args, options.timeoutMs);
+    const items = decodeRenewals(value, batch.length);
+    return batch.map(({ request, at }, i) => {
+      const item = items?.[i];
+      if (item === undefined) return { at, answer: unreadable(options.degradations) };
+      if (item.kind === "failed")
+        return { at, answer: failed(item.error, keys[3 * i] ?? "", options.degradations) };
+      const { ticket, ttlMs } = request;
+      return { at, answer: item.kind === "gone" ? item : { ...item, ticket, ttlMs, validFrom } };
     });
-  } catch (error) {
-    const failed = error instanceof Error ? error : new Error(String(error));
-    return requests.map(() => ({ kind: "unanswered", error: failed }));
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    return batch.map(({ at }) => ({ at, answer: { kind: "unanswered", error } }));
   }
+}
+
+function unreadable(degradations: Degradations): RenewAnswer {
+  const message = "The reply to a renewal is not one of Leasehold's. Is there a proxy in between?";
+  degradations.report("malformed-record", message);
+  return { kind: "unanswered", error: new LeaseholdError("OUTCOME_UNKNOWN", message) };
+}
+
+function failed(thrown: Error, key: string, degradations: Degradations): RenewAnswer {
+  const error = classifyError(thrown, key);
+  if (verdictOf(thrown).foreign === true) degradations.report("malformed-record", error.message);
+  return { kind: "unanswered", error };
 }
 
 function slices<T>(items: readonly T[], size: number): T[][] {

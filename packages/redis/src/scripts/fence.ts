@@ -8,15 +8,15 @@
  * |---|---|---|---|
  * | last | fence | last | token |
  */
-const fence = /* lua */ `local function stale(seen, token) \
-if seen and not string.find(seen, '^%d+$') then error({err = 'MALFORMED ' .. seen}) end \
+const fence = /* lua */ `do local function stale(seen, token) \
+if seen and not string.find(seen, '^%d+$') then error({err = 'MALFORMED'}) end \
 return seen and (#seen > #token or (#seen == #token and seen > token)) end `;
 
 /** Takes the resource for the token, unless a higher one has. */
 const take = /* lua */ `local fenceKey, token = table.remove(KEYS), table.remove(ARGV) \
 local seen = redis.call('GET', fenceKey) \
 if stale(seen, token) then return redis.error_reply('STALETOKEN ' .. seen) end \
-if seen ~= token then redis.call('SET', fenceKey, token) end `;
+if seen ~= token then redis.call('SET', fenceKey, token) end end `;
 
 /** Raises the fence. Answers 1. */
 export const claimToken: string = `${fence}${take} return 1`;
@@ -25,11 +25,12 @@ export const claimToken: string = `${fence}${take} return 1`;
 export const checkToken: string = `${fence}
 local seen = redis.call('GET', KEYS[1])
 if stale(seen, ARGV[1]) then return redis.error_reply('STALETOKEN ' .. seen) end
-return 1`;
+end return 1`;
 
 /**
  * A user's script behind the claim, in one atomic step. What stands before it is one line, so that its errors tell the line
- * of its own text plus one; and it takes fence and token away, so that KEYS and ARGV are what the user passed.
+ * of its own text plus one; it is a block, so that its names are not seen; and it takes fence and token away, so that KEYS
+ * and ARGV are what the user passed.
  */
 export function guarded(script: string): string {
   return `${fence}${take}\n${script}\n`;

@@ -1,0 +1,137 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+
+import { createCoordinator, type LeaseholdEvent } from "@leasehold/core";
+import { etcdBackend, etcdFencingGuard } from "@leasehold/etcd";
+import { Etcd3, Range } from "etcd3";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+
+import { startEtcd, type EtcdServer } from "../servers/index.ts";
+
+const run = promisify(execFile);
+const password = "s3cret-password";
+
+const grants = [
+  ["role", "add", "leasehold"],
+  ["role", "grant-permission", "--prefix=true", "leasehold", "readwrite", "leasehold/"],
+  ["user", "grant-role", "leasehold", "leasehold"],
+];
+
+// With authentication on, so it is nobody else's.
+let server: EtcdServer;
+let root: Etcd3;
+
+/** Makes the role as `role.md` says; where there is no etcdctl, by the calls that its commands make. */
+beforeAll(async () => {
+  server = await startEtcd({ log: () => {} });
+  if (!server.canSabotage) return;
+  const setup = new Etcd3({ hosts: server.hosts });
+  if (await hasCtl()) {
+    await ctl("user", "add", `leasehold:${password}`);
+    for (const command of grants) await ctl(...command);
+  } else {
+    const role = await setup.role("leasehold").create();
+    await role.grant({ permission: "Readwrite", range: Range.prefix("leasehold/") });
+    await (await setup.user("leasehold").create(password)).addRole("leasehold");
+  }
+  const admin = await setup.user("root").create(password);
+  await admin.addRole("root");
+  await setup.auth.authEnable();
+  setup.close();
+  root = new Etcd3({ hosts: server.hosts, auth: { username: "root", password } });
+});
+afterAll(async () => {
+  root?.close();
+  await server.stop();
+});
+beforeEach(({ skip }) => {
+  if (!server.canSabotage)
+    skip("the etcd comes from the environment: its authentication is not ours to switch on");
+});
+
+function ctl(...args: string[]): Promise<unknown> {
+  const env = { ...process.env, ETCDCTL_API: "3", ETCDCTL_ENDPOINTS: server.hosts.join(",") };
+  return run("etcdctl", args, { env });
+}
+
+function hasCtl(): Promise<boolean> {
+  return ctl("version").then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
+}
+
+const auth = { username: "leasehold", password };
+
+test("the page on roles says what was done here", async () => {
+  const page = await readFile(new URL("../../packages/etcd/role.md", import.meta.url), "utf8");
+  for (const command of grants) expect(page).toContain(`etcdctl ${command.join(" ")}`);
+});
+
+test("a role on one prefix is enough for everything", async () => {
+  const backends = [auth, auth].map((each) =>
+    etcdBackend({ hosts: server.hosts, auth: each }, { minTtlMs: 1_000 }),
+  );
+  let renewals = 0;
+  const onEvent = ({ type }: LeaseholdEvent): void => void (renewals += type === "renewed" ? 1 : 0);
+  const [a, b] = backends.map((backend) => createCoordinator({ backend, ttlMs: 1_000, onEvent }));
+  const held = await a!.lock("r").acquire();
+  const waiting = b!.lock("r").acquire();
+  await vi.waitFor(async () => expect((await a!.inspect("r")).line).toHaveLength(1));
+  expect(await b!.lock("r").tryAcquire()).toBe(null);
+  await vi.waitFor(() => expect(renewals).toBeGreaterThan(1), 3_000);
+  expect(held.isHeld()).toBe(true);
+  await held.release();
+  const lease = await waiting;
+  expect(lease.isHeld()).toBe(true);
+  await lease.release();
+  await a!.close();
+  await b!.close();
+  const client = new Etcd3({ hosts: server.hosts, auth });
+  const guard = etcdFencingGuard(client);
+  await guard.claim("r", lease.fencingToken);
+  await expect(guard.claim("r", held.fencingToken)).rejects.toMatchObject({ code: "STALE_TOKEN" });
+  client.close();
+  const { leases } = await root.leaseClient.leaseLeases();
+  expect(leases).toEqual([]);
+});
+
+test("a token that the server has forgotten is replaced: calls, keepalives and watches go on", async () => {
+  const events: string[] = [];
+  const open = (): ReturnType<typeof createCoordinator> =>
+    createCoordinator({
+      backend: etcdBackend({ hosts: server.hosts, auth }),
+      ttlMs: 30_000,
+      onEvent: ({ type }) => events.push(type),
+    });
+  await using a = open();
+  await using b = open();
+  const held = await a.lock("forgotten").acquire();
+  const waiting = b.lock("forgotten").acquire();
+  await vi.waitFor(() => expect(events).toContain("queued"));
+  // Tokens are kept in memory only.
+  await server.restart();
+  await vi.waitFor(() => held.release(), 10_000);
+  const lease = await waiting;
+  expect(lease.isHeld()).toBe(true);
+  await lease.release();
+  expect((await b.lock("forgotten").acquire()).isHeld()).toBe(true);
+});
+
+test("a password that is wrong, and a prefix that is not allowed, fail at once, for good, without the password", async () => {
+  const request = { resource: "r", owner: "a".repeat(32), ttlMs: 2_000, capacity: 1, weight: 1, queue: true };
+  const rest = { value: "", maxWaiters: 10, timeoutMs: 5_000 };
+  await using wrong = etcdBackend({ hosts: server.hosts, auth: { ...auth, password: "wr0ng" } });
+  await using elsewhere = etcdBackend({ hosts: server.hosts, auth }, { prefix: "leasehold-not" });
+  await using nobody = etcdBackend({ hosts: server.hosts });
+  for (const backend of [wrong, elsewhere, nobody]) {
+    const error = await backend.leases.acquire({ ...request, ...rest }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
+    expect((error as Error).message).toMatch(/refused access/);
+    expect(String((error as Error).message)).not.toMatch(/wr0ng|s3cret/);
+  }
+});

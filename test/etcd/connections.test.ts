@@ -1,0 +1,123 @@
+import { createCoordinator, type AcquireRequest, type LeaseholdEvent } from "@leasehold/core";
+import { etcdBackend } from "@leasehold/etcd";
+import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
+import { Etcd3 } from "etcd3";
+import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+
+import { freePort } from "../servers/free-port.ts";
+import { startEtcd } from "../servers/index.ts";
+import { claimsOf } from "./store-keys.ts";
+
+const hosts = inject("etcdHosts");
+const etcd = new Etcd3({ hosts });
+afterAll(() => etcd.close());
+const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
+
+function request(name: string, options: Partial<AcquireRequest> = {}): AcquireRequest {
+  const claim = {
+    resource: `default:lock:${name}`,
+    owner: "e".repeat(32),
+    ttlMs: 2_000,
+    capacity: 1,
+    weight: 1,
+  };
+  return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 600, ...options };
+}
+
+test("nobody listens: nothing was written, and it is known at once", async () => {
+  await using backend = etcdBackend({ hosts: `http://127.0.0.1:${await freePort()}` });
+  const askedAt = performance.now();
+  await expect(backend.leases.acquire(request("refused"))).rejects.toMatchObject({
+    code: "BACKEND_UNAVAILABLE",
+    permanent: false,
+  });
+  expect(performance.now() - askedAt).toBeLessThan(500);
+});
+
+test("a server that accepts and says nothing: the call ends in time", async () => {
+  await using proxy = await startFaultProxy({ target });
+  proxy.blackhole();
+  await using backend = etcdBackend({ hosts: proxy.url("http") });
+  const askedAt = performance.now();
+  await expect(backend.leases.acquire(request("silent"))).rejects.toMatchObject({
+    code: "BACKEND_UNAVAILABLE",
+  });
+  const tookMs = performance.now() - askedAt;
+  expect(tookMs).toBeGreaterThan(500);
+  expect(tookMs).toBeLessThan(1_000);
+});
+
+test("a connection that dies silently is given up after one unanswered call, and the lease is kept", async () => {
+  await using proxy = await startFaultProxy({ target });
+  await using backend = etcdBackend({ hosts: proxy.url("http") });
+  const events: string[] = [];
+  const onEvent = ({ type }: LeaseholdEvent): void => void events.push(type);
+  await using coordinator = createCoordinator({ backend, ttlMs: 2_000, onEvent });
+  const lease = await coordinator.lock("half-open").acquire();
+  // Only the connection there is now, and it stays open: the next one works.
+  proxy.hold("toClient", { limit: 1 });
+  await vi.waitFor(() => expect(events).toContain("unconfirmed"), 3_000);
+  await vi.waitFor(() => expect(events.at(-1)).toBe("renewed"), 2_000);
+  expect(lease.isHeld()).toBe(true);
+  expect(proxy.bytes.toClient.held).toBeGreaterThan(0);
+  proxy.pass();
+});
+
+test("a client that was handed over: its retries and its breaker touch none of our calls, and it stays open", async () => {
+  await using proxy = await startFaultProxy({ target });
+  const client = new Etcd3({ hosts: proxy.url("http") });
+  onTestFinished(() => client.close());
+  const backend = etcdBackend(client, { minTtlMs: 1_000 });
+  await backend.leases.acquire(request("warm", { timeoutMs: 5_000 }));
+
+  // Its own policy would repeat an unanswered transaction three times, then shut the host out for five seconds.
+  for (let i = 0; i < 4; i++) {
+    const lost = proxy.cutAfterNextRequest({
+      match: (chunk) => chunk.includes("handed"),
+      isReply: endsHttp2Response,
+    });
+    const call = backend.leases.acquire(request("handed", { owner: String(i).repeat(32), timeoutMs: 3_000 }));
+    await expect(call).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    await lost;
+    expect(await claimsOf(etcd, "handed"), "each was written once").toHaveLength(i + 1);
+    // The same owner again finds its claim.
+    const again = await vi.waitFor(
+      () => backend.leases.acquire(request("handed", { owner: String(i).repeat(32), timeoutMs: 3_000 })),
+      3_000,
+    );
+    expect(again).toMatchObject({ kind: i === 0 ? "granted" : "queued" });
+  }
+  await backend[Symbol.asyncDispose]();
+  expect(await claimsOf(etcd, "handed")).toEqual([]);
+  expect(await client.get("still open").string()).toBe(null);
+});
+
+test("of three members one may die at any time: locks are kept, waits are granted, new ones can be had", async () => {
+  await using cluster = await startEtcd({ members: 3, log: () => {} });
+  if (!cluster.canSabotage) return;
+  const open = (members: readonly string[]): ReturnType<typeof createCoordinator> =>
+    createCoordinator({
+      backend: etcdBackend({ hosts: members }, { minTtlMs: 1_000 }),
+      ttlMs: 4_000,
+      onEvent: ({ type }) => void (renewals += type === "renewed" ? 1 : 0),
+    });
+  let renewals = 0;
+  const [first = "", second = "", third = ""] = cluster.hosts;
+  await using a = open([first, second, third]);
+  await using b = open([first, third, second]);
+  const held = await a.lock("three").acquire();
+  const waiting = b.lock("three").acquire();
+  await vi.waitFor(async () => expect((await a.inspect("three")).line).toHaveLength(1), 5_000);
+
+  // Both are connected to the first.
+  await cluster.members[0]!.kill();
+  await vi.waitFor(() => a.inspect("three"), 5_000);
+  renewals = 0;
+  await vi.waitFor(() => expect(renewals, "kept over a ttl").toBeGreaterThan(3), 8_000);
+  expect(held.isHeld()).toBe(true);
+  await vi.waitFor(() => held.release(), 3_000);
+  const lease = await waiting;
+  expect(lease.isHeld()).toBe(true);
+  expect(lease.fencingToken).toBeGreaterThan(held.fencingToken);
+  expect((await a.lock("another").acquire()).isHeld()).toBe(true);
+});

@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+
+import { redisBackend, redisFencingGuard } from "@leasehold/redis";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { startRedis, type RedisServer } from "../servers/index.ts";
+import { lockRequest, ticketOf } from "./requests.ts";
+
+let server: RedisServer;
+let admin: Redis;
+beforeAll(async () => {
+  server = await startRedis();
+  admin = new Redis(server.url);
+});
+afterAll(async () => {
+  admin.disconnect();
+  await server.stop();
+});
+beforeEach(({ skip }) => {
+  if (!server.canSabotage) skip("the Redis comes from the environment, and its users are not ours to change");
+});
+
+/** The rights that the package tells its users to give, with some more or fewer words. */
+async function user(name: string, { less = [] as string[], more = [] as string[] } = {}): Promise<object> {
+  const file = readFileSync(new URL("../../packages/redis/acl.txt", import.meta.url), "utf8");
+  const rule = file.split("\n").find((line) => line.startsWith("on >CHANGE-ME"))!;
+  const words = rule.replace(">CHANGE-ME", ">pass").split(" ");
+  await admin.call("ACL", "SETUSER", name, "reset", ...words.filter((word) => !less.includes(word)), ...more);
+  const { host, port } = server.address;
+  return { host, port, username: name, password: "pass" };
+}
+
+test("everything works for a user with the rights of acl.txt, and nothing was refused", async () => {
+  const options = await user("service");
+  await admin.call("ACL", "LOG", "RESET");
+  await using backend = redisBackend(options);
+  const pushed: bigint[] = [];
+  backend.leases.onGrant({ granted: ({ ticket }) => pushed.push(ticket) > 0, lookAgain: () => {} });
+  const [first, second, third] = [lockRequest("acl"), lockRequest("acl"), lockRequest("acl")];
+
+  const ticket = ticketOf(await backend.leases.acquire(first));
+  const next = ticketOf(await backend.leases.acquire(second));
+  await backend.leases.acquire(third);
+  const renewals = [
+    { ...first, ticket },
+    { ...second, ticket: next },
+  ];
+  expect(await backend.leases.renew(renewals, { timeoutMs: 2_000 })).toMatchObject([
+    { kind: "renewed", granted: true },
+    { kind: "renewed", granted: false },
+  ]);
+  expect((await backend.leases.inspect("acl", { timeoutMs: 2_000 })).line).toHaveLength(2);
+  expect(await backend.leases.release({ ...first, departedForMs: 5_000 })).toBe(true);
+  await expect.poll(() => pushed).toEqual([next]);
+  expect(await backend.leases.acquire(first)).toEqual({ kind: "refused", reason: "departed" });
+  expect(await backend.leases.release(second)).toBe(true);
+
+  const client = new Redis(options);
+  const guard = redisFencingGuard(client);
+  await guard.claim("acl", ticket);
+  await guard.check("acl", ticket);
+  const script = "return redis.call('INCR', KEYS[1])";
+  await expect(guard.run("acl", ticket, { script, keys: ["leasehold:acl"] })).rejects.toMatchObject({
+    code: "OUTCOME_UNKNOWN",
+    permanent: true,
+  });
+  client.disconnect();
+  const log = ((await admin.call("ACL", "LOG")) as string[][]).map(
+    (entry) => entry[entry.indexOf("object") + 1],
+  );
+  // ioredis introduces itself, and does without. The guarded script's own command is left to its author.
+  expect(log.filter((command) => !command?.startsWith("client"))).toEqual(["incr"]);
+});
+
+test("outside its prefix the user is refused, with an error that asking again does not mend", async () => {
+  const options = await user("narrow");
+  await using backend = redisBackend(options, { prefix: "other" });
+  await expect(backend.leases.acquire(lockRequest("acl", { queue: false }))).rejects.toMatchObject({
+    code: "BACKEND_UNAVAILABLE",
+    permanent: true,
+  });
+  expect(await admin.keys("other*")).toEqual([]);
+});
+
+test("without the right to publish, steps still succeed whole, and waiters learn of grants by renewing", async () => {
+  const options = await user("mute", { less: ["+publish"] });
+  await using backend = redisBackend(options);
+  const [first, second] = [lockRequest("mute"), lockRequest("mute")];
+  await backend.leases.acquire(first);
+  const ticket = ticketOf(await backend.leases.acquire(second));
+  expect(await backend.leases.release(first)).toBe(true);
+  const answer = await backend.leases.renew([{ ...second, ticket }], { timeoutMs: 2_000 });
+  expect(answer).toMatchObject([{ kind: "renewed", granted: true }]);
+});
+
+test("without the right to subscribe, claims still join, and operators hear why no push comes", async () => {
+  const options = await user("deaf", { less: ["+subscribe"] });
+  await using backend = redisBackend(options);
+  const heard: string[] = [];
+  backend.onDegraded(({ reason, message }) => heard.push(`${reason}: ${message}`));
+  expect((await backend.leases.acquire(lockRequest("deaf"))).kind).toBe("granted");
+  expect((await backend.leases.acquire(lockRequest("deaf"))).kind).toBe("queued");
+  expect(heard).toEqual([expect.stringMatching(/^pushes-interrupted: .*acl\.txt/)]);
+});
+
+test.each([
+  ["a wrong password", { password: "5ecret" }],
+  ["an unknown user", { username: "nobody" }],
+])("%s is told at once, not at the deadline, and without the password", async (_, wrong) => {
+  const options = await user("known");
+  await using backend = redisBackend({ ...options, ...wrong });
+  const start = performance.now();
+  const failure = backend.leases.acquire(lockRequest("x", { timeoutMs: 10_000 }));
+  await expect(failure).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
+  await expect(failure).rejects.toThrow(/user name or the password/);
+  await expect(failure).rejects.not.toThrow(/5ecret/);
+  expect(performance.now() - start).toBeLessThan(5_000);
+});
