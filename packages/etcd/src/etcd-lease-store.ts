@@ -70,7 +70,9 @@ export class EtcdLeaseStore implements LeaseStore {
     const record = roster.release({ resource, owner }, nowMs, departedForMs);
     if (record?.claim !== undefined) watches.delete(record.claim);
     const doomed = record === undefined ? { resource, owner } : doomedOf(record);
-    const settled = (): void => void (record && roster.deleted(record, calls.now().monoMs));
+    const settled = (): void => {
+      if (record !== undefined) roster.deleted(record, calls.now().monoMs);
+    };
     try {
       const deleted = await deleteClaim(calls, keys, doomed, timeoutMs);
       settled();

@@ -36,7 +36,8 @@ export function isClient(source: unknown): source is RedisClient | ClusterClient
   return typeof source === "object" && source !== null && "evalsha" in source && "status" in source;
 }
 
-interface Socket {
+/** What we ask of a client's socket. */
+export interface Socket {
   readonly destroyed: boolean;
   readonly connecting: boolean;
   readonly writable: boolean;

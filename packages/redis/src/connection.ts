@@ -1,11 +1,10 @@
 import { elapsedMs, LeaseholdError, type Clock, type Instant, type Timer } from "@leasehold/core";
 import { classifyError, verdictOf } from "./classify-error.ts";
 import { isCluster, isReady, resetSocket, socketOf, unrefReconnect } from "./client.ts";
-import type { ClusterClient, RedisClient, ScriptClient } from "./client.ts";
+import type { ClusterClient, RedisClient, ScriptClient, Socket } from "./client.ts";
 import type { Degradations } from "./degradations.ts";
 import { runScript, type Script } from "./script.ts";
 
-const MOST = Number(process.env.GATHER);
 export interface Reply {
   readonly value: unknown;
   /** A moment before the request was first written. */
@@ -13,6 +12,9 @@ export interface Reply {
   /** The connection was lost meanwhile, so the client may have written the request more than once. */
   readonly resent: boolean;
 }
+
+/** How many requests are written together at most. */
+const MOST_GATHERED = 8;
 
 /**
  * One client, asked with deadlines of our own. A call is written only when the connection is ready, so that we know from when
@@ -32,7 +34,9 @@ export class Connection implements AsyncDisposable {
   #unreachable = false;
   #lastError: unknown;
   #closed = false;
+  /** How many requests wait to be written, and the socket that holds them back. */
   #gathered = 0;
+  #gathering: Socket | undefined;
 
   constructor(
     client: RedisClient | ClusterClient,
@@ -160,24 +164,32 @@ export class Connection implements AsyncDisposable {
     });
   }
 
-  /** What is sent until this turn of the event loop ends goes out in one write: a system call costs more than a script. */
+  /**
+   * Requests sent in one turn of the event loop go out in a few writes: a system call costs more than a script. Not in a
+   * single one, or the server would be idle while we collect, and we while it answers.
+   */
   #gather(): void {
     if (this.#gathered > 0) {
       this.#gathered += 1;
-      if (this.#gathered <= MOST) return;
-      this.#gathered = 1;
-      socketOf(this.client)?.uncork();
-      socketOf(this.client)?.cork();
+      if (this.#gathered > MOST_GATHERED) this.#flush();
       return;
     }
-    const socket = MOST===0 || this.#pending.size < 2 || isCluster(this.client) ? undefined : socketOf(this.client);
-    if (socket === undefined) return;
+    if (this.#pending.size < 2 || isCluster(this.client)) return;
+    this.#gathering = socketOf(this.client);
+    if (this.#gathering === undefined) return;
     this.#gathered = 1;
-    socket.cork();
+    this.#gathering.cork();
     process.nextTick(() => {
       this.#gathered = 0;
-      socket.uncork();
+      this.#gathering?.uncork();
     });
+  }
+
+  /** Sends what was gathered, and begins anew with the next request. */
+  #flush(): void {
+    this.#gathered = 1;
+    this.#gathering?.uncork();
+    this.#gathering?.cork();
   }
 
   /** A Cluster loses the connection to one of its nodes without closing, and sends again what was in flight on it. */
