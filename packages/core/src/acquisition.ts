@@ -1,7 +1,7 @@
 import type { AcquireRequest, Refused } from "./backend.ts";
 import { Claim, type ClaimObserver } from "./claim.ts";
 import { sleep, type Timer } from "./clock.ts";
-import { isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
+import { isLeaseholdError, LeaseholdError, LeaseLostError, type LossReason } from "./errors.ts";
 import { HeldLease, type LeaseOrigin } from "./lease.ts";
 import { drawOwner } from "./random.ts";
 import type { Session } from "./session.ts";
@@ -13,6 +13,8 @@ export interface Acquirable extends LeaseOrigin {
   readonly weight: number;
   readonly ttlMs: number;
   readonly value: string;
+  /** Whether changes are announced to observers. */
+  readonly announce: boolean;
   /** 0: granted at once, or not at all. Infinity: for ever. */
   readonly waitMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -45,7 +47,7 @@ export class Acquisition implements ClaimObserver {
     this.#session = session;
     this.#what = what;
     const ref = { resource: what.resource, owner: drawOwner(session.random) };
-    this.#claim = new Claim(ref, what.ttlMs, session.clock, this);
+    this.#claim = new Claim(ref, what, session.clock, this);
     this.#startedAtMs = session.clock.now().monoMs;
   }
 
@@ -80,12 +82,14 @@ export class Acquisition implements ClaimObserver {
     this.#outcome.resolve(lease);
   }
 
-  died(): void {
+  died(reason: LossReason): void {
     const subject = `${this.#what.recipe} ${JSON.stringify(this.#what.name)}`;
     this.#giveUp(
       new LeaseLostError(
-        "gone",
-        `The place in line for ${subject} is gone from the store. Acquire again to rejoin.`,
+        reason,
+        reason === "evicted"
+          ? `The place in line for ${subject} was evicted by an operator.`
+          : `The place in line for ${subject} is gone from the store. Acquire again to rejoin.`,
       ),
     );
   }
@@ -134,11 +138,22 @@ export class Acquisition implements ClaimObserver {
   }
 
   #request(): AcquireRequest {
-    const { resource, ttlMs, capacity, weight, value, waitMs } = this.#what;
+    const { resource, ttlMs, capacity, weight, value, waitMs, announce } = this.#what;
     const { owner } = this.#claim;
     const { maxWaitersPerName: maxWaiters } = this.#session;
     const timeoutMs = acquireTimeoutMs(ttlMs);
-    return { resource, owner, ttlMs, capacity, weight, value, queue: waitMs > 0, maxWaiters, timeoutMs };
+    return {
+      resource,
+      owner,
+      ttlMs,
+      capacity,
+      weight,
+      value,
+      queue: waitMs > 0,
+      maxWaiters,
+      announce,
+      timeoutMs,
+    };
   }
 
   #joined(): void {

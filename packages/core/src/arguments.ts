@@ -49,6 +49,12 @@ export function checkTtl(ttlMs: unknown, traits: Traits, backend: string): numbe
   return ttlMs;
 }
 
+/** A text for others to read. How much fits beside the rest of the claim is known when it is encoded. */
+export function checkValue(value: unknown): string {
+  if (typeof value !== "string") throw invalidArgument(`value must be a string; got ${show(value)}.`);
+  return value;
+}
+
 /** A duration that may be 0, and, where waiting for ever makes sense, Infinity. */
 export function checkDuration(what: string, value: unknown, options: { infinite?: boolean } = {}): number {
   const infinite = options.infinite === true;

@@ -98,6 +98,20 @@ export interface LeaseStore {
    */
   release(request: ReleaseRequest): Promise<boolean>;
 
+  /**
+   * Replaces the value of a granted claim. True when the claim (owner and ticket) is granted and alive; it then has this
+   * value, or one with a higher sequence: a proposal that arrives late, or twice, changes nothing. False when it is gone.
+   * Does not refresh the claim. A renewal never carries a value, so it cannot bring an old one back.
+   */
+  propose(request: ProposeRequest): Promise<boolean>;
+
+  /**
+   * Marks a claim, granted or waiting, so that it can no longer be renewed: it ends at its expiry, or when its holder, who
+   * is told by its next renewal, releases it. So nobody else is granted while the holder may still believe. (To free it at
+   * once, whatever its holder believes, is to `release` it.) True when there was a live claim of this owner.
+   */
+  evict(request: ClaimRef & CallOptions & { readonly announce?: boolean }): Promise<boolean>;
+
   /** The live claims of a resource, oldest first. A read: it changes nothing. */
   inspect(resource: string, options: CallOptions): Promise<Snapshot>;
 
@@ -107,6 +121,15 @@ export interface LeaseStore {
    * function that ends the listening.
    */
   onGrant(listener: GrantListener): () => void;
+
+  /**
+   * Yields when watching has begun, and then whenever something about the resource may have changed: a claim joined, left,
+   * was granted, evicted, or got another value; and after any interruption, since changes may have been missed. A hint to
+   * look again: it may come late, twice, or for nothing, and many changes may be one. Of claims whose requests say
+   * `announce`; and expiry may be silent, so who watches also looks when the earliest expiry it knows has passed. Ends when
+   * `signal` aborts, or the backend is closed; never throws for a store that is out of reach.
+   */
+  watch(resource: string, signal: AbortSignal): AsyncIterable<void>;
 }
 
 /** Names one claim of one acquire call. */
@@ -134,17 +157,30 @@ export interface AcquireRequest extends ClaimRef, CallOptions {
   readonly value: string;
   /** How many claims may wait on this resource. */
   readonly maxWaiters: number;
+  /** Whether changes are announced to those who `watch` this resource. All requests of a resource say the same. */
+  readonly announce?: boolean;
 }
 
 export interface RenewRequest extends ClaimRef {
   readonly ticket: bigint;
   /** The ttl that the claim was acquired with. */
   readonly ttlMs: number;
+  readonly announce?: boolean;
 }
 
 export interface ReleaseRequest extends ClaimRef, CallOptions {
   /** Leave a mark for this long; 0 or absent: a clean release, which leaves nothing. */
   readonly departedForMs?: number;
+  readonly announce?: boolean;
+}
+
+export interface ProposeRequest extends ClaimRef, CallOptions {
+  readonly ticket: bigint;
+  /** At most 4 KiB. */
+  readonly value: string;
+  /** 1, 2, 3, … for each claim: the store keeps the highest. The value that the claim was acquired with has 0. */
+  readonly sequence: number;
+  readonly announce?: boolean;
 }
 
 /** What an acknowledgement proves: the claim lives until `validFrom` + `ttlMs` at least, by the rate of the store's clock. */
@@ -192,13 +228,18 @@ export interface Gone {
   readonly kind: "gone";
 }
 
+/** The claim was evicted: it was not renewed, and never will be. It lives until its expiry, or until it is released. */
+export interface Evicted {
+  readonly kind: "evicted";
+}
+
 /** Nothing is known: the claim may or may not have been renewed. */
 export interface Unanswered {
   readonly kind: "unanswered";
   readonly error: Error;
 }
 
-export type RenewAnswer = Renewed | Gone | Unanswered;
+export type RenewAnswer = Renewed | Gone | Evicted | Unanswered;
 
 export interface GrantListener {
   /** A waiting claim was granted. Answers whether the listener knows this owner; a grant nobody knows is released. */
@@ -224,6 +265,10 @@ export interface ClaimView {
   readonly weight: number;
   /** As stored: untrusted text. */
   readonly value: string;
+  /** Of the value; 0 for the one that the claim was acquired with. */
+  readonly sequence: number;
+  /** Whether it can no longer be renewed. */
+  readonly evicted: boolean;
   /** How long the claim lives on without renewal, by the store's clock, in milliseconds. */
   readonly remainingMs: number;
 }

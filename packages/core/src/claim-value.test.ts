@@ -8,14 +8,25 @@ import { decodeClaimValue, encodeClaimValue } from "./claim-value.ts";
 describe("what is stored with a claim", () => {
   it("comes back as it was", () => {
     const metadata = { job: "nightly", "weird key": "\u{1f600}\u0000\ud800" };
-    const origin = decodeClaimValue(encodeClaimValue(metadata));
-    expect(origin).toMatchObject({ host: hostname(), pid: process.pid });
+    const value = "http://host-7:8080";
+    const origin = decodeClaimValue(
+      encodeClaimValue({ sinceMs: 7.5, label: "worker", metadata, candidate: "c", value }),
+    );
+    const said = { host: hostname(), pid: process.pid, sinceMs: 7, label: "worker", candidate: "c", value };
+    expect(origin).toMatchObject(said);
     expect({ ...origin?.metadata }).toEqual(metadata);
   });
 
+  it("says nothing of what it was not given", () => {
+    const nothing = { label: null, candidate: null, value: null, metadata: {} };
+    expect(decodeClaimValue(encodeClaimValue({ sinceMs: 0 }))).toMatchObject(nothing);
+  });
+
   it("is refused when it is not flat text, or too large", () => {
-    expect(() => encodeClaimValue({ a: 1 as unknown as string })).toThrow(/metadata\.a must be a string/);
-    expect(() => encodeClaimValue({ a: "x".repeat(4_096) })).toThrow(/4096 bytes/);
+    expect(() => encodeClaimValue({ sinceMs: 0, metadata: { a: 1 as unknown as string } })).toThrow(
+      /metadata\.a must be a string/,
+    );
+    expect(() => encodeClaimValue({ sinceMs: 0, metadata: { a: "x".repeat(4_096) } })).toThrow(/4096 bytes/);
   });
 });
 
@@ -28,13 +39,17 @@ describe("what is read back", () => {
     '"text"',
     "{",
     "{}",
-    '{"v":2,"host":"h","pid":1,"meta":{}}',
-    '{"v":1,"host":7,"pid":1,"meta":{}}',
-    '{"v":1,"host":"h","pid":1.5,"meta":{}}',
-    '{"v":1,"host":"h","pid":1,"meta":[]}',
-    '{"v":1,"host":"h","pid":1,"meta":{"a":{}}}',
+    '{"v":2,"host":"h","pid":1,"since":2,"meta":{}}',
+    '{"v":1,"host":7,"pid":1,"since":2,"meta":{}}',
+    '{"v":1,"host":"h","pid":1.5,"since":2,"meta":{}}',
+    '{"v":1,"host":"h","pid":1,"since":2,"meta":[]}',
+    '{"v":1,"host":"h","pid":1,"since":2,"meta":{"a":{}}}',
+    '{"v":1,"host":"h","pid":1,"since":-2,"meta":{}}',
+    '{"v":1,"host":"h","pid":1,"meta":{}}',
+    '{"v":1,"host":"h","pid":1,"since":2,"value":7}',
+    '{"v":1,"host":"h","pid":1,"since":2,"candidate":null}',
     "[".repeat(4_000),
-    `{"v":1,"host":"h","pid":1,"meta":{"a":"${"x".repeat(10_000_000)}"}}`,
+    `{"v":1,"host":"h","pid":1,"since":2,"meta":{"a":"${"x".repeat(10_000_000)}"}}`,
   ];
 
   it.each(hostile.map((text) => [text.slice(0, 50), text] as const))(
@@ -45,7 +60,9 @@ describe("what is read back", () => {
   );
 
   it("pollutes no prototype", () => {
-    const origin = decodeClaimValue('{"v":1,"host":"h","pid":1,"meta":{"__proto__":"x","constructor":"y"}}');
+    const origin = decodeClaimValue(
+      '{"v":1,"host":"h","pid":1,"since":2,"meta":{"__proto__":"x","constructor":"y"}}',
+    );
     expect(Object.getPrototypeOf(origin?.metadata)).toBe(null);
     expect(Object.keys(origin?.metadata ?? {})).toEqual(["__proto__", "constructor"]);
     expect(({} as Record<string, unknown>)["x"]).toBe(undefined);

@@ -12,9 +12,9 @@ let claim: Claim;
 beforeEach(() => {
   clock = new SimClock();
   told = [];
-  claim = new Claim({ resource: "r", owner: "o" }, ttlMs, clock, {
+  claim = new Claim({ resource: "r", owner: "o" }, { ttlMs, capacity: 1, announce: false }, clock, {
     granted: () => told.push("granted"),
-    died: () => told.push("died"),
+    died: (reason) => told.push(`died ${reason}`),
     lost: (reason) => told.push(`lost ${reason}`),
     ask: () => told.push("ask"),
   });
@@ -158,7 +158,7 @@ describe("pushes (R4)", () => {
     claim.renewed(5n, { kind: "unanswered", error: new Error("silence") });
     expect(claim.phase).toBe("waiting");
     claim.renewed(5n, { kind: "gone" });
-    expect(told).toEqual(["died"]);
+    expect(told).toEqual(["died gone"]);
   });
 });
 

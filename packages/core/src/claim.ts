@@ -1,4 +1,4 @@
-import type { Acknowledged, ClaimRef, Granted, Queued, RenewAnswer } from "./backend.ts";
+import type { Acknowledged, AcquireRequest, ClaimRef, Granted, Queued, RenewAnswer } from "./backend.ts";
 import { elapsedMs, type Clock, type Instant } from "./clock.ts";
 import type { LossReason } from "./errors.ts";
 
@@ -18,7 +18,7 @@ export interface ClaimObserver {
   /** The claim is granted, and its deadline is ahead: it may be believed. */
   granted(): void;
   /** A waiting claim died in the store: it will never be granted. */
-  died(): void;
+  died(reason: LossReason): void;
   /** A held claim can no longer be believed. */
   lost(reason: LossReason): void;
   /** The store says granted, but our deadline has passed: only a renewal can tell. */
@@ -37,6 +37,9 @@ export class Claim implements ClaimRef {
   readonly resource: string;
   readonly owner: string;
   readonly ttlMs: number;
+  readonly capacity: number;
+  /** Whether its changes are announced to observers. */
+  readonly announce: boolean;
   /** An acquire of this owner went unanswered or was resent: a copy of it may arrive at any later time (rule R7). */
   unclean = false;
   /** An acquire of this owner is on its way. */
@@ -54,10 +57,21 @@ export class Claim implements ClaimRef {
   #firstSentAt: Instant | null = null;
   #acknowledged: { validFrom: Instant; ttlMs: number } | null = null;
 
-  constructor(ref: ClaimRef, ttlMs: number, clock: Clock, observer: ClaimObserver) {
+  constructor(
+    ref: ClaimRef,
+    {
+      ttlMs,
+      capacity,
+      announce,
+    }: Pick<AcquireRequest, "ttlMs" | "capacity"> & { readonly announce: boolean },
+    clock: Clock,
+    observer: ClaimObserver,
+  ) {
     this.resource = ref.resource;
     this.owner = ref.owner;
     this.ttlMs = ttlMs;
+    this.capacity = capacity;
+    this.announce = announce;
     this.#clock = clock;
     this.observer = observer;
   }
@@ -152,14 +166,19 @@ export class Claim implements ClaimRef {
     const wasHeld = this.#phase === "held";
     // The deadline may have passed while the event loop was blocked and this answer lay in the socket. Lost is lost.
     if (wasHeld && !this.isHeld()) return;
-    if (answer.kind === "gone") {
-      if (wasHeld) return this.#lose("gone");
+    if (answer.kind === "gone" || answer.kind === "evicted") {
+      if (wasHeld) return this.#lose(answer.kind);
       this.#phase = "over";
-      return this.observer.died();
+      return this.observer.died(answer.kind);
     }
     this.#extend(answer);
     this.aheadMs = answer.aheadMs;
     if (!wasHeld && (answer.granted || this.#pushedTicket === ticket)) this.#believe();
+  }
+
+  /** Somebody was seen to be granted what only one can be granted, with a higher ticket than ours. */
+  superseded(): void {
+    if (this.#phase === "held") this.#lose("superseded");
   }
 
   /** Ends the claim without a loss: released, aborted, timed out, closed. Belief ends now, not when the store answers. */

@@ -3,8 +3,13 @@ import type { Backend, ClaimView } from "./backend.ts";
 import { decodeClaimValue, type ClaimOrigin } from "./claim-value.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
-import { LineLock, type Lock } from "./lock.ts";
+import { createElection, type Election, type ElectionOptions } from "./election.ts";
+import { resourceOf } from "./line-resource.ts";
+import { createLock, type Lock } from "./lock.ts";
+import { createMembership, type Membership } from "./membership.ts";
 import { systemRandom, type Random } from "./random.ts";
+import { createReadWriteLock, type ReadWriteLock } from "./read-write-lock.ts";
+import { createSemaphore, type Semaphore } from "./semaphore.ts";
 import { Session } from "./session.ts";
 
 export interface CoordinatorOptions {
@@ -18,6 +23,8 @@ export interface CoordinatorOptions {
   readonly waitMs?: number;
   /** Told of everything that happens to this coordinator's claims. Also published on `node:diagnostics_channel`. */
   readonly onEvent?: EventListener;
+  /** Who this is, for people who inspect a line: a service, a role. At most 512 bytes. */
+  readonly label?: string;
   /** How many claims may wait for one name. Default 1,000. */
   readonly maxWaitersPerName?: number;
   /** How many acquire calls of this coordinator may be pending. Default 10,000. */
@@ -35,9 +42,14 @@ export interface ClaimDescription {
   readonly weight: number;
   /** How long it lives on without renewal, by the store's clock, in milliseconds. */
   readonly remainingMs: number;
+  /** Whether it was evicted: it can no longer be renewed. */
+  readonly evicted: boolean;
   /** Who it says it is; null when the stored text is not what this SDK writes. */
   readonly origin: ClaimOrigin | null;
 }
+
+/** The recipes, as `inspect` and `evict` know them. Each has names of its own. */
+export type Recipe = "lock" | "semaphore" | "readWriteLock" | "election" | "membership";
 
 export interface Inspection {
   /** Who holds it, oldest first. */
@@ -49,8 +61,27 @@ export interface Inspection {
 export interface Coordinator extends AsyncDisposable {
   /** A fair lock by this name (1 to 512 bytes). Costs nothing until it is acquired. */
   lock(name: string): Lock;
-  /** Who holds and who waits for the lock of this name, the dead left out. One round trip. */
-  inspect(name: string): Promise<Inspection>;
+  /** A fair, weighted semaphore of that many permits (1 to 2^31-1). */
+  semaphore(name: string, options: { readonly permits: number }): Semaphore;
+  /** Readers together, writers alone, in order of arrival. */
+  readWriteLock(name: string): ReadWriteLock;
+  /** A leader at a time, and terms that grow. */
+  election(name: string, options: ElectionOptions): Election;
+  /** Who is there. */
+  membership(name: string): Membership;
+  /** Who holds and who waits for this name, the dead left out. One round trip. `recipe`: default `lock`. */
+  inspect(name: string, options?: { readonly recipe?: Recipe }): Promise<Inspection>;
+  /**
+   * For operators: takes a claim away from its owner, as `inspect` shows it. It can no longer be renewed; its holder is told
+   * by its next renewal, and it frees when the holder acknowledges, or at its expiry: so nobody overlaps. With `force` it
+   * frees at once, **while its holder may still believe**, for up to one ttl: only fencing holds then. True when there was
+   * such a claim.
+   */
+  evict(
+    name: string,
+    owner: string,
+    options?: { readonly recipe?: Recipe; readonly force?: boolean },
+  ): Promise<boolean>;
   /**
    * Ends every wait (`CLOSED`), aborts every lease's signal, awaits running bodies for up to `graceMs`, releases in
    * parallel, and closes the backend if no other coordinator uses it. Never rejects because a store is down: what could not
@@ -60,8 +91,9 @@ export interface Coordinator extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const inspectTimeoutMs = 5_000;
-const lockShape = { recipe: "lock", capacity: 1, weight: 1 };
+const requestTimeoutMs = 5_000;
+const recipes: readonly Recipe[] = ["lock", "semaphore", "readWriteLock", "election", "membership"];
+const announced: readonly Recipe[] = ["election", "membership"];
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
@@ -72,6 +104,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     ttlMs: checkTtl(options.ttlMs ?? 15_000, backend.traits, backend.name),
     waitMs: checkDuration("waitMs", options.waitMs ?? 30_000, { infinite: true }),
     graceMs: checkDuration("graceMs", options.graceMs ?? 5_000),
+    label: options.label === undefined ? undefined : checkName("label", options.label),
   };
   const session = new Session({
     backend,
@@ -82,22 +115,42 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     maxWaiters: checkCount("maxWaiters", options.maxWaiters ?? 10_000, 1_000_000),
   });
   const close = (): Promise<void> => session.close(defaults.graceMs);
+  const named = (name: string): string => {
+    session.assertOpen();
+    return checkName("name", name);
+  };
+  const line = (name: string, recipe: Recipe = "lock"): string => {
+    if (!recipes.includes(recipe)) throw invalidArgument(`recipe must be one of ${recipes.join(", ")}.`);
+    return resourceOf(session, recipe, named(name));
+  };
   return {
-    lock: (name) => {
-      session.assertOpen();
-      return new LineLock(session, checkName("name", name), lockShape, defaults);
+    lock: (name) => createLock(session, named(name), defaults),
+    semaphore: (name, shape) => createSemaphore(session, named(name), shape?.permits, defaults),
+    readWriteLock: (name) => createReadWriteLock(session, named(name), defaults),
+    election: (name, candidacy) => createElection(session, named(name), candidacy, defaults),
+    membership: (name) => createMembership(session, named(name), defaults),
+    inspect: async (name, { recipe } = {}) => {
+      const { holders, line: waiting } = await backend.leases.inspect(line(name, recipe), {
+        timeoutMs: requestTimeoutMs,
+      });
+      return { holders: holders.map(describe), line: waiting.map(describe) };
     },
-    inspect: async (name) => {
-      session.assertOpen();
-      const resource = `${session.namespace}:${lockShape.recipe}:${checkName("name", name)}`;
-      const { holders, line } = await backend.leases.inspect(resource, { timeoutMs: inspectTimeoutMs });
-      return { holders: holders.map(describe), line: line.map(describe) };
+    evict: async (name, owner, { recipe = "lock", force = false } = {}) => {
+      if (!/^[0-9a-f]{32}$/.test(owner))
+        throw invalidArgument("owner must be 32 hexadecimal digits, as inspect shows it.");
+      const request = {
+        resource: line(name, recipe),
+        owner,
+        announce: announced.includes(recipe),
+        timeoutMs: requestTimeoutMs,
+      };
+      return force ? backend.leases.release(request) : backend.leases.evict(request);
     },
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-function describe({ owner, ticket, weight, remainingMs, value }: ClaimView): ClaimDescription {
-  return { owner, fencingToken: ticket, weight, remainingMs, origin: decodeClaimValue(value) };
+function describe({ owner, ticket, weight, remainingMs, evicted, value }: ClaimView): ClaimDescription {
+  return { owner, fencingToken: ticket, weight, remainingMs, evicted, origin: decodeClaimValue(value) };
 }

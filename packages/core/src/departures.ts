@@ -50,7 +50,8 @@ export class Departures {
 
   async #depart(claim: Claim): Promise<void> {
     const startedAt = this.#clock.now();
-    const request = { resource: claim.resource, owner: claim.owner, timeoutMs: releaseTimeoutMs };
+    const { resource, owner, announce } = claim;
+    const request = { resource, owner, announce, timeoutMs: releaseTimeoutMs };
     for (let delayMs = 25; !this.#stop.signal.aborted; delayMs = Math.min(delayMs * 2, 1_000)) {
       try {
         await this.#store.release({ ...request, departedForMs: departedForMs(claim) });

@@ -41,6 +41,10 @@ export type LossReason =
   | "expired"
   /** The store answered that the claim is gone: expired there, deleted, flushed, or evicted. */
   | "gone"
+  /** An operator evicted it. Release it once the work has stopped: others wait for that, or for its expiry. */
+  | "evicted"
+  /** Somebody with a higher term was seen to lead. */
+  | "superseded"
   /** It was released: nothing was lost, but it is not held. */
   | "released";
 

@@ -1,6 +1,13 @@
 export { createCoordinator } from "./coordinator.ts";
-export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection } from "./coordinator.ts";
-export type { AcquireOptions, Lock, TryAcquireOptions } from "./lock.ts";
+export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection, Recipe } from "./coordinator.ts";
+export type { AcquireOptions, TryAcquireOptions } from "./line-resource.ts";
+export type { Lock } from "./lock.ts";
+export type { Semaphore } from "./semaphore.ts";
+export type { ReadWriteLock } from "./read-write-lock.ts";
+export type { CampaignOptions, Election, ElectionOptions, Leader } from "./election.ts";
+export type { Leadership } from "./leadership.ts";
+export type { JoinOptions, Member, Membership } from "./membership.ts";
+export { assign } from "./assign.ts";
 export type { Lease } from "./lease.ts";
 export type { ClaimOrigin, Metadata } from "./claim-value.ts";
 export type { EventListener, LeaseholdEvent } from "./events.ts";
@@ -17,6 +24,7 @@ export type { ErrorCode, LossReason } from "./errors.ts";
 
 export { invalidArgument } from "./errors.ts";
 export { staleToken } from "./fencing-guard.ts";
+export { ChangeFeed } from "./change-feed.ts";
 export { encodeName } from "./encode-name.ts";
 export type {
   Acknowledged,
@@ -26,11 +34,13 @@ export type {
   ClaimRef,
   ClaimView,
   Degradation,
+  Evicted,
   Gone,
   Granted,
   GrantListener,
   GrantPush,
   LeaseStore,
+  ProposeRequest,
   Queued,
   Refused,
   ReleaseRequest,

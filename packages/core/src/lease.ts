@@ -1,6 +1,6 @@
 import type { Claim, ClaimObserver } from "./claim.ts";
 import { departedForMs, releaseTimeoutMs } from "./departures.ts";
-import { LeaseLostError, type LeaseholdError, type LossReason } from "./errors.ts";
+import { LeaseLostError, type LossReason } from "./errors.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -44,6 +44,15 @@ export interface Lease extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const whyLost: Readonly<Record<LossReason, string>> = {
+  gone: "is gone from the store: expired, deleted, flushed or evicted there",
+  expired:
+    "could not be renewed before its deadline: the store did not answer, or this process was paused or blocked",
+  evicted: "was evicted by an operator: stop the work and release it, so that the next one may begin",
+  superseded: "is over: somebody with a higher token holds it",
+  released: "was released",
+};
+
 /** What a lease is made of, and was acquired for. */
 export interface LeaseOrigin {
   readonly recipe: string;
@@ -62,7 +71,7 @@ export class HeldLease implements Lease, ClaimObserver {
   readonly #session: Session;
   /** Made when somebody looks at `signal`: most leases are released without anybody having listened. */
   #aborter: AbortController | null = null;
-  #alarm: LeaseholdError | null = null;
+  #alarm: { readonly reason: unknown } | null = null;
   readonly #sinceMs: number;
   #loss: LeaseLostError | null = null;
   #release: Promise<"released" | "gone"> | null = null;
@@ -81,7 +90,7 @@ export class HeldLease implements Lease, ClaimObserver {
   get signal(): AbortSignal {
     if (this.#aborter === null) {
       this.#aborter = new AbortController();
-      if (this.#alarm !== null) this.#aborter.abort(this.#alarm);
+      if (this.#alarm !== null) this.#aborter.abort(this.#alarm.reason);
     }
     return this.#aborter.signal;
   }
@@ -109,7 +118,7 @@ export class HeldLease implements Lease, ClaimObserver {
         `has ${Math.floor(remainingMs)} ms left, less than the ${marginMs} ms asked for`,
       );
     }
-    throw this.#loss ?? this.#lostError("released", "was released");
+    throw this.#loss ?? this.#lostError("released", whyLost.released);
   }
 
   release(): Promise<"released" | "gone"> {
@@ -120,9 +129,9 @@ export class HeldLease implements Lease, ClaimObserver {
     await this.release().catch(() => undefined);
   }
 
-  /** The coordinator is closing: asks the holder to stop. The lease is not lost by that. */
-  interrupt(reason: LeaseholdError): void {
-    this.#alarm ??= reason;
+  /** Asks the holder to stop: the coordinator closes, a leader resigns. The lease is not lost by that. */
+  interrupt(reason: unknown): void {
+    this.#alarm ??= { reason };
     this.#aborter?.abort(reason);
   }
 
@@ -140,11 +149,7 @@ export class HeldLease implements Lease, ClaimObserver {
 
   lost(reason: LossReason): void {
     const { name, recipe, fencingToken } = this;
-    const why =
-      reason === "gone"
-        ? "is gone from the store: expired, deleted, flushed or evicted there"
-        : "could not be renewed before its deadline: the store did not answer, or this process was paused or blocked";
-    this.#loss = this.#lostError(reason, why);
+    this.#loss = this.#lostError(reason, whyLost[reason]);
     this.#session.forget(this.claim);
     this.#session.emit({ type: "lost", recipe, name, claim: this.#shortOwner(), fencingToken, reason });
     this.interrupt(this.#loss);
@@ -162,14 +167,15 @@ export class HeldLease implements Lease, ClaimObserver {
     if (!held && !this.#releaseUnanswered) {
       // Lost: what the caller learns costs no round trip. If only our belief ended, the store may still keep the claim,
       // and those in line need not wait for its expiry.
-      if (this.#loss?.reason === "expired") departures.add(this.claim);
+      if (this.#loss !== null && this.#loss.reason !== "gone") departures.add(this.claim);
       this.#report("gone");
       return "gone";
     }
-    const { resource, owner } = this.claim;
+    const { resource, owner, announce } = this.claim;
     const request = {
       resource,
       owner,
+      announce,
       timeoutMs: releaseTimeoutMs,
       departedForMs: departedForMs(this.claim),
     };

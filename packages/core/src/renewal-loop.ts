@@ -143,12 +143,9 @@ export class RenewalLoop {
     if (batch.length === 0) return;
     for (const { entry } of batch) entry.asking = true;
     const timeoutMs = Math.min(...batch.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
-    const requests = batch.map(({ claim: { resource, owner, ttlMs }, ticket }) => ({
-      resource,
-      owner,
-      ttlMs,
-      ticket,
-    }));
+    const requests = batch.map(({ claim: { resource, owner, ttlMs, announce }, ticket }) => {
+      return { resource, owner, ttlMs, ticket, announce };
+    });
     const silence: RenewAnswer = { kind: "unanswered", error: new Error("The backend gave no answer.") };
     const answers = await this.#store
       .renew(requests, { timeoutMs })

@@ -40,6 +40,7 @@ export class Session {
   readonly #leases = new Map<Claim, HeldLease>();
   readonly #acquisitions = new Set<Acquisition>();
   readonly #bodies = new Map<HeldLease, Promise<unknown>>();
+  readonly #closer = new AbortController();
   readonly #stopListening: readonly (() => void)[];
   #closing: Promise<void> | null = null;
 
@@ -68,6 +69,11 @@ export class Session {
     ];
   }
 
+  /** Aborts when `close` is called. */
+  get closing(): AbortSignal {
+    return this.#closer.signal;
+  }
+
   /** Throws `CLOSED` once `close` was called: no new work. */
   assertOpen(): void {
     if (this.#closing !== null)
@@ -87,6 +93,13 @@ export class Session {
         "TOO_MANY_WAITERS",
         `This process has ${this.#maxWaiters} acquire calls waiting already. Shed load, or raise maxWaiters.`,
       );
+  }
+
+  /** A claim with this ticket was seen to be granted: where only one can be, whoever held it before holds it no more. */
+  sawHolder(resource: string, ticket: bigint): void {
+    for (const { claim } of [...this.#leases.values()])
+      if (claim.resource === resource && claim.capacity === 1 && (claim.ticket ?? ticket) < ticket)
+        claim.superseded();
   }
 
   settled(acquisition: Acquisition): void {
@@ -121,6 +134,7 @@ export class Session {
     // One turn, so that `#closing` is set before any listener below can come back with a new acquire.
     await Promise.resolve();
     const reason = new LeaseholdError("CLOSED", "The coordinator was closed.");
+    this.#closer.abort(reason);
     for (const acquisition of [...this.#acquisitions]) acquisition.close(reason);
     const leases = [...this.#leases.values()];
     for (const lease of leases) lease.interrupt(reason);

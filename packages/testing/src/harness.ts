@@ -1,6 +1,6 @@
 import type { Backend } from "@leasehold/core";
 
-export type StoreCall = "acquire" | "renew" | "release" | "inspect";
+export type StoreCall = "acquire" | "renew" | "release" | "propose" | "evict" | "inspect";
 
 /** The way between one process and the store, to be sabotaged. */
 export interface Link {

@@ -45,6 +45,10 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     return result;
   }
 
+  async function* heard(changes: AsyncIterable<void>): AsyncGenerator<void, void, undefined> {
+    for await (const _ of changes) if (pushes && mode === "pass") yield;
+  }
+
   // The link is part of the way: an acknowledgement counts from before the request went onto it.
   const faulty: LeaseStore = {
     acquire: async (request) => {
@@ -53,6 +57,9 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
       return reply.kind === "refused" ? reply : { ...reply, validFrom: sentAt };
     },
     release: (request) => through("release", request.timeoutMs, () => leases.release(request)),
+    propose: (request) => through("propose", request.timeoutMs, () => leases.propose(request)),
+    evict: (request) => through("evict", request.timeoutMs, () => leases.evict(request)),
+    watch: (resource, signal) => heard(leases.watch(resource, signal)),
     inspect: (resource, options: CallOptions) =>
       through("inspect", options.timeoutMs, () => leases.inspect(resource, options)),
     renew: async (requests, options) => {

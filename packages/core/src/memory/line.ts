@@ -1,11 +1,15 @@
-import type { AcquireRequest, ClaimView, RenewRequest, Snapshot } from "../backend.ts";
+import type { AcquireRequest, ClaimView, ProposeRequest, RenewRequest, Snapshot } from "../backend.ts";
 
 /** A claim as the store keeps it. */
 export interface StoredClaim {
   readonly owner: string;
   readonly ticket: bigint;
   readonly weight: number;
-  readonly value: string;
+  value: string;
+  /** Of the value. */
+  sequence: number;
+  /** Can no longer be renewed. */
+  evicted: boolean;
   /** The process to which a later grant is pushed. */
   readonly inbox: string;
   expiresAtMs: number;
@@ -32,6 +36,7 @@ export class Line {
   #capacity = 0;
   #used = 0;
   #granted: StoredClaim[] = [];
+  #changed = false;
 
   /** Whether nothing is left to remember. */
   isEmpty(nowMs: number): boolean {
@@ -45,7 +50,7 @@ export class Line {
     if ((this.#departed.get(request.owner) ?? 0) > nowMs) return { kind: "refused", reason: "departed" };
     const mine = this.#find(request.owner);
     if (mine !== undefined) {
-      mine.expiresAtMs = nowMs + request.ttlMs;
+      if (!mine.evicted) mine.expiresAtMs = nowMs + request.ttlMs;
       return this.#standing(mine, nowMs);
     }
     if (this.#claims.length > 0 && this.#capacity !== request.capacity)
@@ -61,6 +66,8 @@ export class Line {
       ticket: draw(),
       weight: request.weight,
       value: request.value,
+      sequence: 0,
+      evicted: false,
       inbox,
       expiresAtMs: nowMs + request.ttlMs,
       granted: fits,
@@ -68,6 +75,7 @@ export class Line {
     this.#capacity = request.capacity;
     if (fits) this.#used += request.weight;
     this.#claims.push(claim);
+    this.#changed = true;
     return this.#standing(claim, nowMs);
   }
 
@@ -76,8 +84,31 @@ export class Line {
     this.#grant();
     const claim = this.#find(request.owner);
     if (claim === undefined || claim.ticket !== request.ticket) return null;
-    claim.expiresAtMs = nowMs + request.ttlMs;
+    if (!claim.evicted) claim.expiresAtMs = nowMs + request.ttlMs;
     return this.#standing(claim, nowMs);
+  }
+
+  propose({ owner, ticket, value, sequence }: ProposeRequest, nowMs: number): boolean {
+    this.#reap(nowMs);
+    this.#grant();
+    const claim = this.#find(owner);
+    if (claim === undefined || claim.ticket !== ticket || !claim.granted) return false;
+    if (sequence > claim.sequence) {
+      claim.value = value;
+      claim.sequence = sequence;
+      this.#changed = true;
+    }
+    return true;
+  }
+
+  evict(owner: string, nowMs: number): boolean {
+    this.#reap(nowMs);
+    this.#grant();
+    const claim = this.#find(owner);
+    if (claim === undefined) return false;
+    claim.evicted = true;
+    this.#changed = true;
+    return true;
   }
 
   release(owner: string, departedForMs: number, nowMs: number): boolean {
@@ -91,11 +122,21 @@ export class Line {
 
   view(nowMs: number): Snapshot {
     const live = this.#claims.filter((claim) => claim.expiresAtMs > nowMs);
-    const show = ({ owner, ticket, weight, value, expiresAtMs }: StoredClaim): ClaimView => ({
+    const show = ({
       owner,
       ticket,
       weight,
       value,
+      sequence,
+      evicted,
+      expiresAtMs,
+    }: StoredClaim): ClaimView => ({
+      owner,
+      ticket,
+      weight,
+      value,
+      sequence,
+      evicted,
       remainingMs: expiresAtMs - nowMs,
     });
     return {
@@ -111,6 +152,13 @@ export class Line {
     return grants;
   }
 
+  /** Whether anything that an observer could see has changed since the last call. */
+  takeChanged(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
   #find(owner: string): StoredClaim | undefined {
     return this.#claims.find((claim) => claim.owner === owner);
   }
@@ -122,6 +170,7 @@ export class Line {
   #remove(claim: StoredClaim): void {
     this.#claims.splice(this.#claims.indexOf(claim), 1);
     if (claim.granted) this.#used -= claim.weight;
+    this.#changed = true;
   }
 
   /** From the front, while they fit; a claim that does not fit stops those behind it, however light. */
@@ -132,6 +181,7 @@ export class Line {
       claim.granted = true;
       this.#used += claim.weight;
       this.#granted.push(claim);
+      this.#changed = true;
     }
   }
 

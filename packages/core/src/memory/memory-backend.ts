@@ -22,6 +22,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
   const clock = options.clock ?? store.clock;
   const inbox = (options.random ?? systemRandom).hex(8);
   const listeners = new Set<GrantListener>();
+  const closing = new AbortController();
   let disposed = false;
 
   const deliver = (push: GrantPush): void => {
@@ -63,7 +64,8 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
           const validFrom = clock.now();
           const standing = store.renew(request);
           if (standing?.kind !== "claim") return { kind: "gone" };
-          const { ticket, granted } = standing.claim;
+          const { ticket, granted, evicted } = standing.claim;
+          if (evicted) return { kind: "evicted" };
           return {
             kind: "renewed",
             ticket,
@@ -76,6 +78,18 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
       release: async (request) => {
         open();
         return store.release(request);
+      },
+      propose: async (request) => {
+        open();
+        return store.propose(request);
+      },
+      evict: async (request) => {
+        open();
+        return store.evict(request);
+      },
+      watch: (resource, signal) => {
+        open();
+        return store.watch(resource, AbortSignal.any([signal, closing.signal]));
       },
       inspect: async (resource) => {
         open();
@@ -90,6 +104,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
     onDegraded: () => () => {},
     [Symbol.asyncDispose]: async () => {
       disposed = true;
+      closing.abort();
       unsubscribe();
       listeners.clear();
     },

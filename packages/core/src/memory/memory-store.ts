@@ -1,6 +1,18 @@
-import type { AcquireRequest, GrantPush, ReleaseRequest, RenewRequest, Snapshot } from "../backend.ts";
+import type {
+  AcquireRequest,
+  ClaimRef,
+  GrantPush,
+  ProposeRequest,
+  ReleaseRequest,
+  RenewRequest,
+  Snapshot,
+} from "../backend.ts";
+import { ChangeFeed } from "../change-feed.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import { Line, type Standing } from "./line.ts";
+
+/** What each step says of itself. */
+type Announcing = ClaimRef & { readonly announce?: boolean };
 
 /**
  * The store behind `memoryBackend`: what a Redis or an etcd is to its clients. Several backends may share one, as several
@@ -10,6 +22,7 @@ export class MemoryStore {
   readonly clock: Clock;
   readonly #lines = new Map<string, Line>();
   readonly #inboxes = new Map<string, (push: GrantPush) => void>();
+  readonly #feeds = new Map<string, Set<ChangeFeed>>();
   #lastTicket = 0n;
 
   constructor(options: { clock?: Clock } = {}) {
@@ -23,22 +36,36 @@ export class MemoryStore {
   }
 
   acquire(request: AcquireRequest, inbox: string): Standing {
-    const nowMs = this.#nowMs();
-    return this.#step(request.resource, request.owner, nowMs, (line) =>
-      line.join(request, inbox, nowMs, () => this.#draw()),
-    );
+    return this.#step(request, (line, nowMs) => line.join(request, inbox, nowMs, () => this.#draw()));
   }
 
   renew(request: RenewRequest): Standing | null {
-    const nowMs = this.#nowMs();
-    return this.#step(request.resource, request.owner, nowMs, (line) => line.renew(request, nowMs));
+    return this.#step(request, (line, nowMs) => line.renew(request, nowMs));
   }
 
   release(request: ReleaseRequest): boolean {
-    const nowMs = this.#nowMs();
-    return this.#step(request.resource, request.owner, nowMs, (line) =>
+    return this.#step(request, (line, nowMs) =>
       line.release(request.owner, request.departedForMs ?? 0, nowMs),
     );
+  }
+
+  propose(request: ProposeRequest): boolean {
+    return this.#step(request, (line, nowMs) => line.propose(request, nowMs));
+  }
+
+  evict(request: Announcing): boolean {
+    return this.#step(request, (line, nowMs) => line.evict(request.owner, nowMs));
+  }
+
+  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
+    const feeds = this.#feeds.get(resource) ?? new Set();
+    this.#feeds.set(resource, feeds);
+    const feed: ChangeFeed = new ChangeFeed(signal, () => {
+      feeds.delete(feed);
+      if (feeds.size === 0) this.#feeds.delete(resource);
+    });
+    if (!signal.aborted) feeds.add(feed);
+    return feed;
   }
 
   inspect(resource: string): Snapshot {
@@ -48,17 +75,24 @@ export class MemoryStore {
   /** Forgets every claim and every mark, as FLUSHALL does. Tickets still grow. */
   flush(): void {
     this.#lines.clear();
+    for (const resource of this.#feeds.keys()) this.#announce(resource);
   }
 
   /** One atomic step on one resource; then its grants go out, and a line with nothing left to remember is dropped. */
-  #step<T>(resource: string, caller: string, nowMs: number, act: (line: Line) => T): T {
+  #step<T>({ resource, owner, announce }: Announcing, act: (line: Line, nowMs: number) => T): T {
+    const nowMs = this.#nowMs();
     const line = this.#lines.get(resource) ?? new Line();
-    const result = act(line);
-    for (const { owner, ticket, inbox } of line.takeGrants(caller))
-      this.#push(inbox, { resource, owner, ticket });
+    const result = act(line, nowMs);
+    for (const grant of line.takeGrants(owner))
+      this.#push(grant.inbox, { resource, owner: grant.owner, ticket: grant.ticket });
+    if (line.takeChanged() && announce === true) this.#announce(resource);
     if (line.isEmpty(nowMs)) this.#lines.delete(resource);
     else this.#lines.set(resource, line);
     return result;
+  }
+
+  #announce(resource: string): void {
+    for (const feed of this.#feeds.get(resource) ?? []) feed.notify();
   }
 
   /** In a microtask of its own: no listener runs inside another caller's step. */
