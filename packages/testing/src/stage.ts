@@ -112,13 +112,32 @@ export class Stage {
   }
 
   async renew(actor: Actor, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<RenewAnswer[]> {
-    const requests = claims.map(({ resource, owner, ttlMs, ticket }) => ({ resource, owner, ttlMs, ticket }));
+    const requests = claims.map(({ resource, owner, ttlMs, ticket, announce = false }) => {
+      return { resource, owner, ttlMs, ticket, announce };
+    });
     return actor.backend.leases.renew(requests, { timeoutMs: 5_000 });
   }
 
-  release(actor: Actor, claim: { resource: string; owner: string }, departedForMs = 0): Promise<boolean> {
-    const { resource, owner } = claim;
-    return actor.backend.leases.release({ resource, owner, departedForMs, timeoutMs: 5_000 });
+  propose(
+    actor: Actor,
+    { resource, owner, ticket }: { resource: string; owner: string; ticket: bigint },
+    value: string,
+    sequence: number,
+  ): Promise<boolean> {
+    const proposal = { resource, owner, ticket, value, sequence, announce: true, timeoutMs: 5_000 };
+    return actor.backend.leases.propose(proposal);
+  }
+
+  evict(actor: Actor, { resource, owner }: { resource: string; owner: string }): Promise<boolean> {
+    return actor.backend.leases.evict({ resource, owner, announce: true, timeoutMs: 5_000 });
+  }
+
+  release(
+    actor: Actor,
+    { resource, owner, announce = false }: { resource: string; owner: string; announce?: boolean },
+    departedForMs = 0,
+  ): Promise<boolean> {
+    return actor.backend.leases.release({ resource, owner, departedForMs, announce, timeoutMs: 5_000 });
   }
 
   /** Keeps the claims alive for `ms`, as a process does that renews every third of the ttl. */

@@ -1,13 +1,17 @@
 import type { Harness } from "./harness.ts";
 import { Stage } from "./stage.ts";
+import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
+import { electionCases } from "./cases/election.ts";
 import { faultCases } from "./cases/faults.ts";
 import { grantCases } from "./cases/grants.ts";
 import { lineCases } from "./cases/line.ts";
 import { lockCases } from "./cases/lock.ts";
 import { lossCases } from "./cases/loss.ts";
+import { membershipCases } from "./cases/membership.ts";
 import { nameCases } from "./cases/names.ts";
 import { outageCases } from "./cases/outage.ts";
+import { semaphoreCases } from "./cases/semaphore.ts";
 import { tidyCases } from "./cases/tidy.ts";
 import { weightCases } from "./cases/weights.ts";
 
@@ -39,8 +43,12 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   grants: grantCases,
   crash: crashCases,
   weights: weightCases,
+  announcements: announcementCases,
   names: nameCases,
   lock: lockCases,
+  semaphore: semaphoreCases,
+  election: electionCases,
+  membership: membershipCases,
   loss: lossCases,
   tidy: tidyCases,
   faults: faultCases,

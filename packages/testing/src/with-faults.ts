@@ -1,4 +1,5 @@
 import {
+  ChangeFeed,
   LeaseholdError,
   sleep,
   type Backend,
@@ -20,6 +21,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
   let pushes = true;
   let slowMs = 0;
   const lost = new Map<StoreCall, () => void>();
+  const feeds = new Set<ChangeFeed>();
   const held: (() => Promise<unknown>)[] = [];
 
   async function through<T>(call: StoreCall, timeoutMs: number, act: () => Promise<T>): Promise<T> {
@@ -45,8 +47,16 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     return result;
   }
 
-  async function* heard(changes: AsyncIterable<void>): AsyncGenerator<void, void, undefined> {
-    for await (const _ of changes) if (pushes && mode === "pass") yield;
+  /** Changes that the link swallows are missed; once it is well, everybody looks again, as after any interruption. */
+  function watched(changes: AsyncIterable<void>, signal: AbortSignal): AsyncIterable<void> {
+    const feed: ChangeFeed = new ChangeFeed(signal, () => feeds.delete(feed));
+    if (!signal.aborted) feeds.add(feed);
+    const pass = async (): Promise<void> => {
+      for await (const _ of changes) if (pushes && mode === "pass") feed.notify();
+      feed.end();
+    };
+    void pass();
+    return feed;
   }
 
   // The link is part of the way: an acknowledgement counts from before the request went onto it.
@@ -59,7 +69,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     release: (request) => through("release", request.timeoutMs, () => leases.release(request)),
     propose: (request) => through("propose", request.timeoutMs, () => leases.propose(request)),
     evict: (request) => through("evict", request.timeoutMs, () => leases.evict(request)),
-    watch: (resource, signal) => heard(leases.watch(resource, signal)),
+    watch: (resource, signal) => watched(leases.watch(resource, signal), signal),
     inspect: (resource, options: CallOptions) =>
       through("inspect", options.timeoutMs, () => leases.inspect(resource, options)),
     renew: async (requests, options) => {
@@ -89,6 +99,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
         mode = "pass";
         pushes = true;
         for (const act of held.splice(0)) await act();
+        for (const feed of feeds) feed.notify();
       },
       holdRequests: () => void (mode = "hold"),
       newConnectionsPass: () => void (mode = "pass"),

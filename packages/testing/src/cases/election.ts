@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+
+import { isLeaseholdError, type Leader, type Leadership } from "@leasehold/core";
+
+import type { Process, Stage } from "../stage.ts";
+import type { Case } from "../test-backend.ts";
+import { finish, settle } from "./lock.ts";
+
+/** Leaders, terms, and those who look on. */
+export const electionCases: readonly Case[] = [
+  {
+    name: "one candidate leads, the next takes over when it resigns, in a higher term",
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process(), await stage.process()];
+      const election = a.coordinator.election(name, { candidate: "a", value: "http://a" });
+      assert.equal(await election.leader(), null);
+      const first = await election.campaign();
+      assert.equal(first.candidate, "a");
+      assert.equal(first.term, first.fencingToken);
+      const campaign = b.coordinator.election(name, { candidate: "b" }).campaign({ ttlMs: stage.ttlMs * 10 });
+      await inLine(stage, b);
+      assert.deepEqual(await election.leader(), { candidate: "a", value: "http://a", term: first.term });
+      assert.equal(await first.resign(), "released");
+      assert.ok(!first.isHeld() && first.signal.aborted, "its work was told");
+      const second = await finish(stage, campaign, 1_000);
+      assert.ok(second.isHeld() && second.term > first.term);
+      assert.equal((await election.leader())?.candidate, "b");
+    },
+  },
+  {
+    name: "a leader's proclamations are seen, the last one stays, and none comes after its end",
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const election = coordinator.election(name, { candidate: "a" });
+      const leadership = await election.campaign();
+      await Promise.all(["one", "two", "three"].map((value) => leadership.proclaim(value)));
+      assert.equal((await election.leader())?.value, "three");
+      await assert.rejects(leadership.proclaim("x".repeat(4_096)), { code: "INVALID_ARGUMENT" });
+      await stage.elapse(stage.ttlMs);
+      assert.equal((await election.leader())?.value, "three", "renewals do not bring the first one back");
+      await leadership.resign();
+      await assert.rejects(leadership.proclaim("too late"), { code: "LEASE_LOST" });
+      assert.equal(await election.leader(), null);
+    },
+  },
+  {
+    name: "observers see each leader, value and vacancy, in order, and terms never go back",
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b, observer] = [await stage.process(), await stage.process(), await stage.process()];
+      const watcher = observer.coordinator.election(name, { candidate: "observer" });
+      const stop = new AbortController();
+      const seen = collect(watcher.observe({ signal: stop.signal }));
+      await stage.until("a vacancy", 2_000, () => seen.length === 1);
+      const one = await a.coordinator.election(name, { candidate: "a", value: "1" }).campaign();
+      await stage.until("a leads", 2_000, () => seen.length === 2);
+      await one.proclaim("2");
+      await stage.until("a's value", 2_000, () => seen.length === 3);
+      const campaign = b.coordinator.election(name, { candidate: "b", value: "3" }).campaign();
+      await inLine(stage, b);
+      await one.resign();
+      const two = await finish(stage, campaign);
+      await stage.until("b leads", 2_000, () => seen.at(-1)?.candidate === "b");
+      await two.resign();
+      await stage.until("a vacancy", 2_000, () => seen.at(-1) === null);
+      stop.abort();
+      await stage.until("ended", 2_000, () => seen.ended);
+      assert.deepEqual(
+        [...seen],
+        [
+          null,
+          { candidate: "a", value: "1", term: one.term },
+          { candidate: "a", value: "2", term: one.term },
+          { candidate: "b", value: "3", term: two.term },
+          null,
+        ],
+      );
+    },
+  },
+  {
+    name: "a leader that dies is seen to be gone, and the next candidate leads within its ttl",
+    needs: ["link"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b, observer] = [
+        await stage.processBehindLink(),
+        await stage.process(),
+        await stage.process(),
+      ];
+      const stop = new AbortController();
+      const seen = collect(
+        observer.coordinator.election(name, { candidate: "o" }).observe({ signal: stop.signal }),
+      );
+      const first = await a.coordinator.election(name, { candidate: "a" }).campaign();
+      const campaign = b.coordinator.election(name, { candidate: "b" }).campaign();
+      await inLine(stage, b);
+      a.link.cut();
+      const second = await finish(stage, campaign, stage.ttlMs + 3_000);
+      assert.ok(!first.isHeld() && first.signal.aborted, "it knew before");
+      assert.ok(second.term > first.term);
+      await stage.until("seen", 2_000, () => seen.at(-1)?.candidate === "b");
+      const terms = [...seen].flatMap((leader) => (leader === null ? [] : [leader.term]));
+      assert.deepEqual(terms, [first.term, second.term]);
+      stop.abort();
+      await a.link.heal();
+    },
+  },
+  {
+    name: "lead runs its body in each term, one after the other, until its signal aborts",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const stop = new AbortController();
+      const terms: Leadership[] = [];
+      let running = 0;
+      const leading = settle(
+        coordinator.election(name, { candidate: "a" }).lead(
+          async (leadership) => {
+            assert.equal(++running, 1, "no term begins before the last one's body has ended");
+            terms.push(leadership);
+            await new Promise((resolve) =>
+              leadership.signal.addEventListener("abort", resolve, { once: true }),
+            );
+            running -= 1;
+          },
+          { signal: stop.signal },
+        ),
+      );
+      await stage.until("the first term", 2_000, () => terms.length === 1);
+      await stage.store.deleteClaim(`default:election:${name}`, terms[0]!.owner);
+      await stage.until("the second term", stage.ttlMs + 2_000, () => terms.length === 2);
+      assert.ok(isLeaseholdError(terms[0]!.signal.reason, "LEASE_LOST"));
+      const handOver = terms[1]!.resign();
+      await stage.until("the third term", 2_000, () => terms.length === 3);
+      assert.equal(await handOver, "released");
+      assert.ok(terms[2]!.term > terms[1]!.term && terms[1]!.term > terms[0]!.term);
+      stop.abort();
+      await stage.until("settled", 2_000, leading.isSettled);
+      assert.equal(leading.error(), undefined);
+      assert.equal(
+        await coordinator.election(name, { candidate: "x" }).leader(),
+        null,
+        "handed over at once",
+      );
+    },
+  },
+  {
+    name: "an error of a leader's body ends its candidacy, and frees the place",
+    run: async (stage) => {
+      const name = stage.name();
+      const { coordinator } = await stage.process();
+      const election = coordinator.election(name, { candidate: "a" });
+      const own = new RangeError("the body's own");
+      await assert.rejects(
+        election.lead(() => {
+          throw own;
+        }),
+        own,
+      );
+      let led = 0;
+      await election.lead(() => void (led += 1));
+      assert.equal(led, 1, "a body that returns has led enough");
+      assert.equal(await election.leader(), null);
+    },
+  },
+  {
+    name: "who sees a higher term ends a leadership of its own at once",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const ttlMs = stage.ttlMs * 30;
+      const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
+      const election = a.coordinator.election(name, { candidate: "a" });
+      const first = await election.campaign();
+      await stage.store.deleteClaim(`default:election:${name}`, first.owner);
+      assert.equal(await election.leader(), null);
+      assert.ok(first.isHeld(), "a vacancy proves nothing");
+      const second = await b.coordinator.election(name, { candidate: "b" }).campaign();
+      assert.equal((await election.leader())?.term, second.term);
+      assert.ok(!first.isHeld(), "long before its next renewal");
+      assert.equal((first.signal.reason as { reason: string }).reason, "superseded");
+    },
+  },
+  {
+    name: "a candidate whose place died is told, and never elected",
+    needs: ["deleteClaim"],
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process(), await stage.process()];
+      const leader = await a.coordinator.election(name, { candidate: "a" }).campaign();
+      const campaign = settle(b.coordinator.election(name, { candidate: "b" }).campaign());
+      await inLine(stage, b);
+      const { line } = await a.coordinator.inspect(name, { recipe: "election" });
+      assert.equal(line[0]?.origin?.pid, process.pid);
+      await stage.store.deleteClaim(`default:election:${name}`, line[0]!.owner);
+      await stage.until("told", stage.ttlMs / 3 + 1_000, campaign.isSettled);
+      assert.ok(isLeaseholdError(campaign.error(), "LEASE_LOST"), String(campaign.error()));
+      await leader.resign();
+      assert.equal(await a.coordinator.election(name, { candidate: "a" }).leader(), null);
+    },
+  },
+];
+
+function inLine(stage: Stage, { events }: Process): Promise<void> {
+  return stage.until("in line", 2_000, () => events.some(({ type }) => type === "queued"));
+}
+
+/** What an observation yields, as it comes. */
+function collect(leaders: AsyncIterable<Leader | null>): (Leader | null)[] & { ended: boolean } {
+  const seen = Object.assign([] as (Leader | null)[], { ended: false });
+  const read = async (): Promise<void> => {
+    for await (const leader of leaders) seen.push(leader);
+    seen.ended = true;
+  };
+  void read();
+  return seen;
+}
