@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 
+import type { AcquireRequest } from "@leasehold/core";
 import { redisBackend, redisFencingGuard } from "@leasehold/redis";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -37,7 +38,18 @@ test("everything works for a user with the rights of acl.txt, and nothing was re
   await using backend = redisBackend(options);
   const pushed: bigint[] = [];
   backend.leases.onGrant({ granted: ({ ticket }) => pushed.push(ticket) > 0, lookAgain: () => {} });
-  const [first, second, third] = [lockRequest("acl"), lockRequest("acl"), lockRequest("acl")];
+  const stop = new AbortController();
+  let changes = 0;
+  const watching = (async () => {
+    for await (const _ of backend.leases.watch("acl", stop.signal)) changes += 1;
+  })();
+  await expect.poll(() => changes).toBe(1);
+  const announce = true;
+  const [first, second, third] = [0, 1, 2].map(() => lockRequest("acl", { announce })) as [
+    AcquireRequest,
+    AcquireRequest,
+    AcquireRequest,
+  ];
 
   const ticket = ticketOf(await backend.leases.acquire(first));
   const next = ticketOf(await backend.leases.acquire(second));
@@ -51,10 +63,16 @@ test("everything works for a user with the rights of acl.txt, and nothing was re
     { kind: "renewed", granted: false },
   ]);
   expect((await backend.leases.inspect("acl", { timeoutMs: 2_000 })).line).toHaveLength(2);
+  expect(await backend.leases.propose({ ...first, ticket, value: "v", sequence: 1 })).toBe(true);
+  expect(await backend.leases.evict(third)).toBe(true);
   expect(await backend.leases.release({ ...first, departedForMs: 5_000 })).toBe(true);
   await expect.poll(() => pushed).toEqual([next]);
   expect(await backend.leases.acquire(first)).toEqual({ kind: "refused", reason: "departed" });
   expect(await backend.leases.release(second)).toBe(true);
+  expect(changes).toBeGreaterThan(1);
+  stop.abort();
+  await watching;
+  await expect.poll(() => admin.pubsub("CHANNELS", "leasehold:changes:*")).toEqual([]);
 
   const client = new Redis(options);
   const guard = redisFencingGuard(client);
@@ -101,6 +119,24 @@ test("without the right to subscribe, claims still join, and operators hear why 
   backend.onDegraded(({ reason, message }) => heard.push(`${reason}: ${message}`));
   expect((await backend.leases.acquire(lockRequest("deaf"))).kind).toBe("granted");
   expect((await backend.leases.acquire(lockRequest("deaf"))).kind).toBe("queued");
+  expect(heard).toEqual([expect.stringMatching(/^pushes-interrupted: .*acl\.txt/)]);
+});
+
+test("without the right to the channels of changes, steps succeed, grants are pushed, and operators hear once", async () => {
+  const options = await user("old", { less: ["&leasehold:changes:*"] });
+  await using backend = redisBackend(options);
+  const heard: string[] = [];
+  backend.onDegraded(({ reason, message }) => heard.push(`${reason}: ${message}`));
+  const pushed: string[] = [];
+  backend.leases.onGrant({ granted: ({ owner }) => pushed.push(owner) > 0, lookAgain: () => {} });
+  const [first, second] = [lockRequest("old", { announce: true }), lockRequest("old", { announce: true })];
+  for (const name of ["old", "other"])
+    for await (const _ of backend.leases.watch(name, AbortSignal.timeout(10_000))) break;
+  const ticket = ticketOf(await backend.leases.acquire(first));
+  await backend.leases.acquire(second);
+  expect(await backend.leases.propose({ ...first, ticket, value: "v", sequence: 1 })).toBe(true);
+  expect(await backend.leases.release(first)).toBe(true);
+  await expect.poll(() => pushed).toEqual([second.owner]);
   expect(heard).toEqual([expect.stringMatching(/^pushes-interrupted: .*acl\.txt/)]);
 });
 

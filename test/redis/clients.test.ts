@@ -44,7 +44,14 @@ describe.each(clients)("%s", (_, make) => {
     const pushed: unknown[] = [];
     leases.onGrant({ granted: (push) => pushed.push(push) > 0, lookAgain: () => {} });
     const resource = `clients {é} ${Math.random()}`;
-    const [holder, waiter] = [lockRequest(resource, { value: "é\0" }), lockRequest(resource)];
+    const announce = true;
+    const holder = lockRequest(resource, { value: "é\0", announce });
+    const waiter = lockRequest(resource, { announce });
+    let changes = 0;
+    const watching = (async () => {
+      for await (const _ of leases.watch(resource, new AbortController().signal)) changes += 1;
+    })();
+    await expect.poll(() => changes).toBe(1);
 
     const held = await leases.acquire(holder);
     expect(held).toMatchObject({ kind: "granted", ttlMs: 5_000 });
@@ -66,11 +73,19 @@ describe.each(clients)("%s", (_, make) => {
       { kind: "renewed" },
       { kind: "gone" },
     ]);
+    expect(await leases.propose({ ...renewals[0]!, value: "ü\0", sequence: 1 })).toBe(true);
+    expect(await leases.evict(renewals[0]!)).toBe(true);
+    expect(await leases.renew(renewals, { timeoutMs })).toEqual([{ kind: "evicted" }, { kind: "gone" }]);
+    expect((await leases.inspect(resource, { timeoutMs })).holders).toMatchObject([
+      { owner: holder.owner, value: "ü\0", sequence: 1, evicted: true },
+    ]);
     expect(await leases.release(holder)).toBe(true);
     await expect.poll(() => pushed).toEqual([{ resource, owner: waiter.owner, ticket: ticketOf(waits) }]);
     expect(await leases.release(waiter)).toBe(true);
 
+    expect(changes).toBeGreaterThan(1);
     await backend[Symbol.asyncDispose]();
+    await watching;
     expect(client.status).toBe("ready");
     await expect(leases.acquire(holder)).rejects.toMatchObject({ code: "CLOSED" });
     expect(client.listenerCount("ready") + client.listenerCount("close")).toBe(0);

@@ -32,7 +32,9 @@ async function at(
   const time = `{'${Math.floor(ms / 1000)}', '${(ms % 1000) * 1000}'}`;
   const text = scripts[script].text.replace("redis.call('TIME')", time);
   expect(text).not.toContain("'TIME'");
-  const all = script === "renew" ? [base, ...keys] : [base, ...keys, `${base}:gone:${owner}`];
+  const all = ["renew", "evict"].includes(script)
+    ? [base, ...keys]
+    : [base, ...keys, `${base}:gone:${owner}`];
   return client.eval(text, all.length, ...all, owner, ...args);
 }
 
@@ -72,6 +74,24 @@ test("set back, a line's claims die a ttl after the next step, each by its own t
   expect(await client.zrange(keys[0], "0", "-1")).toEqual(["b"]);
   expect(await client.zscore(keys[1], "b")).toBe(String(back + 1_001 + 90_001));
 });
+
+test.each([
+  ["alone", 0],
+  ["in a line", 90_000],
+])(
+  "set back, an evicted claim %s dies a ttl after the next step, whatever goes on asking",
+  async (_, otherMs) => {
+    const ticket = String(await acquire(startMs, "a")).slice(2);
+    if (otherMs > 0) await acquire(startMs, "b", otherMs);
+    const back = startMs - 120_000;
+    expect(await at(startMs, "evict", "a", [])).toBe(1);
+    for (const ms of [0, 500, 1_000]) {
+      expect(await renew(back + ms, "a", ticket)).toEqual(["v"]);
+      expect(await acquire(back + ms, "a")).toBe(`g ${ticket}`);
+    }
+    expect(await renew(back + 1_001, "a", ticket)).toEqual(["x"]);
+  },
+);
 
 test("set forward, claims die early, which is a loss and never a double hold", async () => {
   const ticket = String(await acquire(startMs, "a")).slice(2);

@@ -152,6 +152,9 @@ test("replies that no script of ours gives are of unknown outcome, and reported"
     const request = lockRequest("hostile", { queue: false });
     await expect(backend.leases.acquire(request)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
     await expect(backend.leases.release(request)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    const proposal = { ...request, ticket: 1n, sequence: 1 };
+    await expect(backend.leases.propose(proposal)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    await expect(backend.leases.evict(request)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
     await expect(backend.leases.inspect("hostile", { timeoutMs })).rejects.toMatchObject({
       code: "OUTCOME_UNKNOWN",
     });

@@ -83,7 +83,7 @@ test("no key is ever without an end, whatever the steps, and each lives as long 
 });
 
 describe("a server out of memory", () => {
-  test("refuses new claims whole, and renews and releases those it has", async () => {
+  test("refuses new claims whole; those it has are renewed, speak, are evicted and released", async () => {
     const { leases } = open();
     const alone = lockRequest("alone");
     const [holder, waiter] = [lockRequest("line"), lockRequest("line")];
@@ -102,6 +102,13 @@ describe("a server out of memory", () => {
     const answers = await leases.renew(renewals, { timeoutMs });
     expect(answers.map(({ kind }) => kind)).toEqual(["renewed", "renewed", "renewed"]);
     expect(await leases.acquire(alone)).toMatchObject({ kind: "granted", ticket: tickets[0] });
+    const proposals = [alone, holder].map((request, i) => ({ ...request, ticket: tickets[i]! }));
+    for (const proposal of proposals) {
+      expect(await leases.propose({ ...proposal, value: "v".repeat(4_000), sequence: 1 })).toBe(true);
+      expect(await leases.evict(proposal)).toBe(true);
+      const [seen] = (await leases.inspect(proposal.resource, { timeoutMs })).holders;
+      expect(seen).toMatchObject({ owner: proposal.owner, sequence: 1, evicted: true });
+    }
     expect(await leases.release({ ...alone, departedForMs: 5_000 })).toBe(true);
     expect(await leases.release(holder)).toBe(true);
     expect((await leases.inspect("line", { timeoutMs })).holders).toMatchObject([{ owner: waiter.owner }]);
@@ -136,6 +143,11 @@ describe("what others wrote under our keys", () => {
     await admin.del(key);
     await write();
   };
+  /** A claim of somebody, with this for a state. */
+  const lone = (state: string): object => ({
+    solo: `${"1".repeat(16)}${String(Date.now() + 4_000).padStart(13, "0")}somebody`,
+    info: `5000 1 1${state} inbox value`,
+  });
   const refused = { kind: "unanswered", error: { code: "BACKEND_UNAVAILABLE", permanent: true } };
   const foreign: [name: string, spoil: () => Promise<unknown>, renewal: object][] = [
     ["another type for the hash", () => instead(base, () => admin.set(base, "5ecret")), refused],
@@ -154,6 +166,16 @@ describe("what others wrote under our keys", () => {
     [
       "a lone claim that is none",
       () => instead(base, () => admin.hset(base, "solo", "5ecret", "info", "5ecret")),
+      refused,
+    ],
+    [
+      "a state of a lone claim that is none",
+      () => instead(base, () => admin.hset(base, lone("/5ecret"))),
+      refused,
+    ],
+    [
+      "a sequence that is none",
+      () => instead(base, () => admin.hset(base, lone(`/${"9".repeat(17)}`))),
       refused,
     ],
   ];

@@ -93,6 +93,38 @@ test("joining the line is one command, and a hand-over costs the waiter none", a
   await lease?.release();
 });
 
+test("a value, an eviction and an announced step are one command each, and those who watch share a subscription", async () => {
+  const { coordinator } = await warmed();
+  const backend = redisBackend(server.url);
+  onTestFinished(async () => backend[Symbol.asyncDispose]());
+  const leadership = await coordinator.election("leader", { candidate: "a" }).campaign();
+  await leadership.proclaim("first");
+  await monitor.since();
+  await leadership.proclaim("second");
+  expect(await monitor.counts(), "proclaim").toEqual({ evalsha: 1 });
+
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  await backend.leases.inspect("connect", { timeoutMs: 2_000 });
+  await monitor.since();
+  let heard = 0;
+  const listen = async (): Promise<void> => {
+    for await (const _ of backend.leases.watch("default:election:leader", stop.signal)) heard += 1;
+  };
+  for (let i = 0; i < 3; i++) void listen();
+  await expect.poll(() => heard).toBe(3);
+  expect((await monitor.counts())["subscribe"], "three watchers").toBe(1);
+
+  await leadership.proclaim("third");
+  await expect.poll(() => heard).toBe(6);
+  expect(await monitor.counts(), "proclaim, and nothing by those who hear it").toEqual({ evalsha: 1 });
+  const { resource, owner } = { resource: "default:election:leader", owner: leadership.owner };
+  await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });
+  await monitor.since();
+  await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });
+  expect(await monitor.counts(), "evict").toEqual({ evalsha: 1 });
+});
+
 test("the first wait of a process subscribes, once", async () => {
   const { coordinator: first } = await warmed();
   const holder = await first.lock("shared").acquire();

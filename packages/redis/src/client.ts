@@ -19,6 +19,7 @@ export interface RedisClient extends ScriptClient {
 
 export interface SubscriberClient extends ScriptClient {
   subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
 }
 
 /** A client of a Redis Cluster. */

@@ -44,8 +44,8 @@ describe("standing", () => {
 
 describe("renewals", () => {
   test("each in its place", () => {
-    const items = decodeRenewals(["h", "w 120", "x", "e WRONGTYPE Operation"], 4);
-    expect(items?.map(({ kind }) => kind)).toEqual(["renewed", "renewed", "gone", "failed"]);
+    const items = decodeRenewals(["h", "w 120", "x", "v", "e WRONGTYPE Operation"], 5);
+    expect(items?.map(({ kind }) => kind)).toEqual(["renewed", "renewed", "gone", "evicted", "failed"]);
     expect(items?.[0]).toMatchObject({ granted: true, aheadMs: 0 });
     expect(items?.[1]).toMatchObject({ granted: false, aheadMs: 120 });
   });
@@ -71,12 +71,14 @@ test("a flag may come as a string, from a client set to give numbers so", () => 
 });
 
 describe("snapshot", () => {
-  const row = ["h", "ab", "0000000000000007", "1", "value\u0000 with anything", "250"];
+  const value = "value\u0000 with anything";
+  const row = ["h", "ab", "0000000000000007", "1", value, "12", "1", "250"];
+  const view = { owner: "ab", ticket: 7n, weight: 1, value, sequence: 12, evicted: true, remainingMs: 250 };
 
   test("holders and line", () => {
-    expect(decodeSnapshot([...row, ...row.with(0, "w")])).toEqual({
-      holders: [{ owner: "ab", ticket: 7n, weight: 1, value: "value\u0000 with anything", remainingMs: 250 }],
-      line: [{ owner: "ab", ticket: 7n, weight: 1, value: "value\u0000 with anything", remainingMs: 250 }],
+    expect(decodeSnapshot([...row, ...row.with(0, "w").with(6, "0")])).toEqual({
+      holders: [view],
+      line: [{ ...view, evicted: false }],
     });
     expect(decodeSnapshot([])).toEqual({ holders: [], line: [] });
   });
@@ -87,8 +89,10 @@ describe("snapshot", () => {
     ["an unknown standing", row.with(0, "z")],
     ["a ticket that is no number", row.with(2, "-1")],
     ["a weight that is no number", row.with(3, "one")],
-    ["a time that is no number", row.with(5, "1e9")],
-    ["a number for a value", [...row.slice(0, 4), 5, "250"]],
+    ["a sequence that is no number", row.with(5, "-1")],
+    ["a mark that is none", row.with(6, "!")],
+    ["a time that is no number", row.with(7, "1e9")],
+    ["a number for a value", (row as unknown[]).with(4, 5)],
   ])("%s", (_, reply) => expect(decodeSnapshot(reply)).toBeUndefined());
 });
 

@@ -1,5 +1,8 @@
 import type { ClaimView, Refused, Snapshot } from "@leasehold/core";
 
+/** How many strings the script `inspect` answers for each claim. */
+const CLAIM_PARTS = 8;
+
 /** Where a claim stands, as a script tells it. */
 export type Standing =
   | { readonly kind: "granted"; readonly ticket: bigint }
@@ -9,6 +12,7 @@ export type Standing =
 export type RenewalItem =
   | { readonly kind: "renewed"; readonly granted: boolean; readonly aheadMs: number }
   | { readonly kind: "gone" }
+  | { readonly kind: "evicted" }
   | { readonly kind: "failed"; readonly error: Error };
 
 /**
@@ -46,6 +50,7 @@ export function decodeRenewals(reply: unknown, count: number): RenewalItem[] | u
 function decodeRenewal(item: unknown): RenewalItem | undefined {
   if (item === "h") return { kind: "renewed", granted: true, aheadMs: 0 };
   if (item === "x") return { kind: "gone" };
+  if (item === "v") return { kind: "evicted" };
   if (typeof item !== "string") return undefined;
   if (item.startsWith("e ")) return { kind: "failed", error: new Error(item.slice(2)) };
   const aheadMs = item.startsWith("w ") ? decodeWhole(item.slice(2)) : undefined;
@@ -59,23 +64,29 @@ export function decodeFlag(reply: unknown): boolean | undefined {
 }
 
 export function decodeSnapshot(reply: unknown): Snapshot | undefined {
-  if (!Array.isArray(reply) || reply.length % 6 !== 0) return undefined;
+  if (!Array.isArray(reply) || reply.length % CLAIM_PARTS !== 0) return undefined;
   const holders: ClaimView[] = [];
   const line: ClaimView[] = [];
-  for (let at = 0; at < reply.length; at += 6) {
-    const [standing, owner, ticketText, weightText, value, remainingText] = reply.slice(
-      at,
-      at + 6,
-    ) as unknown[];
-    const ticket = decodeTicket(ticketText);
-    const weight = decodeWhole(weightText);
-    const remainingMs = decodeWhole(remainingText);
-    if (ticket === undefined || weight === undefined || remainingMs === undefined) return undefined;
-    if (typeof owner !== "string" || typeof value !== "string") return undefined;
-    if (standing !== "h" && standing !== "w") return undefined;
-    (standing === "h" ? holders : line).push({ owner, ticket, weight, value, remainingMs });
+  for (let at = 0; at < reply.length; at += CLAIM_PARTS) {
+    const [standing, ...parts] = reply.slice(at, at + CLAIM_PARTS) as unknown[];
+    const view = decodeView(parts);
+    if (view === undefined || (standing !== "h" && standing !== "w")) return undefined;
+    (standing === "h" ? holders : line).push(view);
   }
   return { holders, line };
+}
+
+function decodeView(parts: readonly unknown[]): ClaimView | undefined {
+  const [owner, ticketText, weightText, value, sequenceText, evictedText, remainingText] = parts;
+  const ticket = decodeTicket(ticketText);
+  const weight = decodeWhole(weightText);
+  const sequence = decodeWhole(sequenceText);
+  const evicted = decodeFlag(evictedText);
+  const remainingMs = decodeWhole(remainingText);
+  if (ticket === undefined || weight === undefined || remainingMs === undefined) return undefined;
+  if (sequence === undefined || evicted === undefined) return undefined;
+  if (typeof owner !== "string" || typeof value !== "string") return undefined;
+  return { owner, ticket, weight, value, sequence, evicted, remainingMs };
 }
 
 /** A ticket is never a JavaScript number on its way: near 2^53 that would round it. */

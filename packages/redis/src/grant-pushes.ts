@@ -1,17 +1,16 @@
 import { elapsedMs, type Clock, type GrantListener, type GrantPush } from "@leasehold/core";
 import { decodeTicket } from "./decode-reply.ts";
-import { Inbox } from "./inbox.ts";
-import type { ClusterClient, RedisClient } from "./client.ts";
-import type { Degradations } from "./degradations.ts";
 import { resourceOf } from "./keys.ts";
+import type { Subscriber } from "./subscriber.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** How many grants that nobody waits for are given back at a time; the others end with their ttl. */
 const MOST_STRAYS = 64;
 
 export interface GrantPushesOptions {
-  readonly source: RedisClient | ClusterClient;
-  readonly degradations: Degradations;
+  readonly subscriber: Subscriber;
   readonly clock: Clock;
+  /** This process's inbox. */
   readonly channel: string;
   /** Releases a claim that was granted, and that nobody here waits for. */
   readonly giveBack: (push: GrantPush) => Promise<unknown>;
@@ -20,45 +19,54 @@ export interface GrantPushesOptions {
 /** Passes pushed grants on to who waits for them, and gives back those that nobody waits for. */
 export class GrantPushes {
   readonly channel: string;
+  readonly #subscriber: Subscriber;
   readonly #clock: Clock;
   readonly #giveBack: GrantPushesOptions["giveBack"];
   readonly #listeners = new Set<GrantListener>();
   readonly #strays = new Set<string>();
-  readonly #inbox: Inbox;
+  #inbox: Subscription | undefined;
+  /** A claim may have begun to wait, or may have been granted, while nothing was heard. */
+  #missed = false;
 
   constructor(options: GrantPushesOptions) {
     this.channel = options.channel;
+    this.#subscriber = options.subscriber;
     this.#clock = options.clock;
     this.#giveBack = options.giveBack;
-    this.#inbox = new Inbox({
-      ...options,
-      onMessage: (message) => this.#receive(message),
-      // Pushes may have been missed: who waits has to ask.
-      onGap: () => {
-        for (const listener of this.#listeners) listener.lookAgain();
-      },
-    });
   }
 
   get isOpen(): boolean {
-    return this.#inbox.isOpen;
+    return this.#inbox?.isOpen ?? false;
   }
 
   /** Waits until pushes are heard, for `timeoutMs` at most; resolves with how long that took. */
   async open(timeoutMs: number): Promise<number> {
     const start = this.#clock.now();
-    await this.#inbox.open(timeoutMs);
+    this.#inbox ??= this.#subscriber.subscribe(this.channel, {
+      onMessage: (message) => this.#receive(message),
+      onOpen: () => this.#opened(),
+    });
+    await this.#inbox.settled(timeoutMs);
+    if (!this.isOpen) this.#missed = true;
     return elapsedMs(this.#clock, start);
   }
 
   close(): void {
-    this.#inbox.close();
+    this.#inbox?.close();
     this.#listeners.clear();
   }
 
   add(listener: GrantListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #opened(): void {
+    const missed = this.#missed;
+    // Between this opening and the next one there is a gap.
+    this.#missed = true;
+    // Pushes may have been missed: who waits has to ask.
+    if (missed) for (const listener of this.#listeners) listener.lookAgain();
   }
 
   #receive(message: string): void {

@@ -32,6 +32,8 @@ test("every name has its own keys, all in one slot, and is found again from them
       expect(resourceOf(keys.base)).toBe(a);
       expect(resourceOf(`app {x}:${keys.base}`)).toBe(a);
       expect(resourceKeys("leasehold", b).base === keys.base).toBe(a === b);
+      expect(resourceKeys("leasehold", b).changes === keys.changes).toBe(a === b);
+      expect(keys.changes).toMatch(/^leasehold:changes:[A-Za-z0-9._:%-]+$/);
     }),
   );
 });

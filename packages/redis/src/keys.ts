@@ -5,6 +5,8 @@ export interface ResourceKeys {
   readonly base: string;
   readonly line: string;
   readonly expiry: string;
+  /** Not a key: the channel on which changes are announced. In a Cluster what is published on one node is heard on all. */
+  readonly changes: string;
 }
 
 /**
@@ -28,13 +30,24 @@ export function resourceKeysUnder(prefix: string): (resource: string) => Resourc
 }
 
 export function resourceKeys(prefix: string, resource: string): ResourceKeys {
-  const base = `${encodeName(prefix)}:{${encodeName(resource) || EMPTY}}`;
-  return { base, line: `${base}:line`, expiry: `${base}:expiry` };
+  const name = encodeName(resource) || EMPTY;
+  const base = `${encodeName(prefix)}:{${name}}`;
+  return {
+    base,
+    line: `${base}:line`,
+    expiry: `${base}:expiry`,
+    changes: `${encodeName(prefix)}:changes:${name}`,
+  };
 }
 
 /** The key that refuses an owner whose call was given up (rule R7). */
 export function markKey(keys: ResourceKeys, owner: string): string {
   return `${keys.base}:gone:${owner}`;
+}
+
+/** A ticket as the scripts write it. */
+export function ticketDigits(ticket: bigint): string {
+  return String(ticket).padStart(16, "0");
 }
 
 /** The channel to which grants of this process's waiting claims are published. */

@@ -2,9 +2,11 @@ import { LeaseholdError } from "@leasehold/core";
 import type {
   AcquireRequest,
   CallOptions,
+  ClaimRef,
   Granted,
   GrantListener,
   LeaseStore,
+  ProposeRequest,
   Queued,
   Refused,
   ReleaseRequest,
@@ -12,21 +14,30 @@ import type {
   RenewRequest,
   Snapshot,
 } from "@leasehold/core";
+import type { Changes } from "./changes.ts";
 import type { Connection } from "./connection.ts";
 import { decodeFlag, decodeSnapshot, decodeStanding } from "./decode-reply.ts";
 import type { Degradations } from "./degradations.ts";
 import type { GrantPushes } from "./grant-pushes.ts";
-import { markKey, type ResourceKeys } from "./keys.ts";
+import { markKey, ticketDigits, type ResourceKeys } from "./keys.ts";
 import { renewClaims } from "./renew-claims.ts";
-import { scripts } from "./script.ts";
+import { scripts, type Script } from "./script.ts";
 
 export interface LeaseStoreOptions {
   readonly connection: Connection;
   readonly pushes: GrantPushes;
+  readonly changes: Changes;
   readonly degradations: Degradations;
   readonly keysOf: (resource: string) => ResourceKeys;
   readonly ticketTtlMs: number;
   readonly maxBatch: number;
+}
+
+type Announcing = { readonly announce?: boolean };
+
+/** The last argument of a script that may change something. Absent, it costs the server nothing. */
+function announcement({ changes }: ResourceKeys, { announce }: Announcing): string[] {
+  return announce === true ? [changes] : [];
 }
 
 /** The lease store on Redis: one script for each call of the contract. */
@@ -52,6 +63,7 @@ export class RedisLeaseStore implements LeaseStore {
         String(Math.max(ticketTtlMs, ttlMs + 1001)),
         `${ttlMs} ${weight} ${capacity} ${pushes.channel} ${value}`,
         queue ? String(maxWaiters) : "-",
+        ...announcement(keys, request),
       ],
       timeoutMs,
     );
@@ -70,13 +82,22 @@ export class RedisLeaseStore implements LeaseStore {
     const reply = await this.#options.connection.call(
       scripts.release,
       [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
-      [request.owner, String(request.departedForMs ?? 0)],
+      [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request)],
       request.timeoutMs,
     );
     const removed = decodeFlag(reply.value) ?? this.#unreadable(keys.base);
     // The client wrote it again after a reset: if the last copy found nothing, an earlier one may have removed the claim,
     // and "gone" would tell its holder of a loss that never was.
     return removed || reply.resent;
+  }
+
+  propose(request: ProposeRequest): Promise<boolean> {
+    const { owner, ticket, value, sequence } = request;
+    return this.#askWhether(scripts.propose, request, [owner, ticketDigits(ticket), String(sequence), value]);
+  }
+
+  evict(request: ClaimRef & CallOptions & Announcing): Promise<boolean> {
+    return this.#askWhether(scripts.evict, request, [request.owner]);
   }
 
   async inspect(resource: string, { timeoutMs }: CallOptions): Promise<Snapshot> {
@@ -87,6 +108,23 @@ export class RedisLeaseStore implements LeaseStore {
 
   onGrant(listener: GrantListener): () => void {
     return this.#options.pushes.add(listener);
+  }
+
+  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
+    return this.#options.changes.watch(this.#options.keysOf(resource).changes, signal);
+  }
+
+  async #askWhether(
+    script: Script,
+    request: ClaimRef & CallOptions & Announcing,
+    args: readonly string[],
+  ): Promise<boolean> {
+    const { connection, keysOf } = this.#options;
+    const keys = keysOf(request.resource);
+    const { base, line, expiry } = keys;
+    const all = [...args, ...announcement(keys, request)];
+    const reply = await connection.call(script, [base, line, expiry], all, request.timeoutMs);
+    return decodeFlag(reply.value) ?? this.#unreadable(base);
   }
 
   /** Waits for the subscription with half the time at most: an acquire that is not pushed is better than none. */

@@ -1,6 +1,7 @@
 import type { Backend } from "@leasehold/core";
 import type { RedisOptions } from "ioredis";
 import { isClient, type ClusterClient, type RedisClient } from "./client.ts";
+import { Changes } from "./changes.ts";
 import { Connection } from "./connection.ts";
 import { Degradations } from "./degradations.ts";
 import { GrantPushes } from "./grant-pushes.ts";
@@ -8,6 +9,7 @@ import { inboxChannel, resourceKeysUnder } from "./keys.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
 import { makeClient } from "./make-client.ts";
 import { completeOptions, type RedisBackendOptions } from "./options.ts";
+import { Subscriber } from "./subscriber.ts";
 
 /** How long giving back a stray grant may take. */
 const GIVE_BACK_MS = 5_000;
@@ -18,7 +20,7 @@ const GIVE_BACK_MS = 5_000;
  * @param source - A URL (`redis://` or `rediss://`) or options of ioredis: then the connection is ours, safe options are set
  *   over yours, and it is closed with this backend. Or a client of ioredis 5 or 6, `Redis` or `Cluster`: then it is used as
  *   it is, and never closed. Its resending of commands (ioredis's default) costs time, never safety. Connects at the first
- *   call. For pushes of grants one more connection is made, in both cases.
+ *   call. For pushes of grants and changes one more connection is made, in both cases.
  * @throws `INVALID_ARGUMENT` for options out of bounds.
  */
 export function redisBackend(
@@ -30,16 +32,21 @@ export function redisBackend(
   const client = owned ? makeClient(source) : source;
   const degradations = new Degradations();
   const connection = new Connection(client, { owned, clock, degradations });
+  const subscriber = new Subscriber({ source: client, clock, degradations });
+  const changes = new Changes(subscriber);
   const pushes: GrantPushes = new GrantPushes({
-    source: client,
+    subscriber,
     channel: inboxChannel(prefix, random.hex(8)),
     clock,
-    degradations,
-    giveBack: ({ resource, owner }) => leases.release({ resource, owner, timeoutMs: GIVE_BACK_MS }),
+    // A push does not tell whether its resource's changes are announced: an announcement that nobody hears costs little, and
+    // a new leader that no observer hears of would cost a ttl.
+    giveBack: ({ resource, owner }) =>
+      leases.release({ resource, owner, announce: true, timeoutMs: GIVE_BACK_MS }),
   });
   const leases = new RedisLeaseStore({
     connection,
     pushes,
+    changes,
     degradations,
     keysOf: resourceKeysUnder(prefix),
     ticketTtlMs,
@@ -53,7 +60,9 @@ export function redisBackend(
     leases,
     onDegraded: (listener) => degradations.add(listener),
     [Symbol.asyncDispose]: async () => {
+      changes.close();
       pushes.close();
+      subscriber.close();
       await connection[Symbol.asyncDispose]();
     },
   };

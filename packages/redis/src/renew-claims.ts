@@ -4,7 +4,7 @@ import { isCluster } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { decodeRenewals } from "./decode-reply.ts";
 import type { Degradations } from "./degradations.ts";
-import type { ResourceKeys } from "./keys.ts";
+import { ticketDigits, type ResourceKeys } from "./keys.ts";
 import { scripts } from "./script.ts";
 
 export interface RenewOptions {
@@ -50,9 +50,10 @@ async function renewBatch(batch: readonly Item[], options: RenewOptions): Promis
   const keys: string[] = [];
   const args: string[] = [];
   for (const { request } of batch) {
-    const { base, line, expiry } = options.keysOf(request.resource);
+    const { base, line, expiry, changes } = options.keysOf(request.resource);
     keys.push(base, line, expiry);
-    args.push(request.owner, String(request.ticket).padStart(16, "0"), String(request.ttlMs));
+    args.push(request.owner, ticketDigits(request.ticket), String(request.ttlMs));
+    args.push(request.announce === true ? changes : "");
   }
   try {
     const { value, validFrom } = await options.connection.call(scripts.renew, keys, args, options.timeoutMs);
@@ -63,7 +64,7 @@ async function renewBatch(batch: readonly Item[], options: RenewOptions): Promis
       if (item.kind === "failed")
         return { at, answer: failed(item.error, keys[3 * i] ?? "", options.degradations) };
       const { ticket, ttlMs } = request;
-      return { at, answer: item.kind === "gone" ? item : { ...item, ticket, ttlMs, validFrom } };
+      return { at, answer: item.kind === "renewed" ? { ...item, ticket, ttlMs, validFrom } : item };
     });
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { ScriptClient } from "./client.ts";
 import { acquire } from "./scripts/acquire.ts";
+import { evict } from "./scripts/evict.ts";
 import { inspect } from "./scripts/inspect.ts";
+import { propose } from "./scripts/propose.ts";
 import { release } from "./scripts/release.ts";
 import { renew } from "./scripts/renew.ts";
 
@@ -15,11 +17,15 @@ export function makeScript(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
+type ScriptName = "acquire" | "renew" | "release" | "propose" | "evict" | "inspect";
+
 /** All scripts of the lease store. The set is closed: an access list or a proxy may name their hashes. */
-export const scripts: Readonly<Record<"acquire" | "renew" | "release" | "inspect", Script>> = {
+export const scripts: Readonly<Record<ScriptName, Script>> = {
   acquire: makeScript(acquire),
   renew: makeScript(renew),
   release: makeScript(release),
+  propose: makeScript(propose),
+  evict: makeScript(evict),
   inspect: makeScript(inspect),
 };
 

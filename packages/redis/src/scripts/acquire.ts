@@ -13,6 +13,7 @@ import { line } from "./line.ts";
  * | 3 | expiries: owners by ms | 3 | how long the hash, which holds the last ticket, must live from now at least, ms |
  * | 4 | mark of this owner (rule R7) | 4 | info: `<ttl> <weight> <capacity> <inbox> <value>` (see claim.ts) |
  * | | | 5 | how many may wait; `-` to be granted at once or not at all |
+ * | | | 6 | channel to announce changes on; absent for none |
  *
  * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r departed` or
  * `r shape <capacity>`.
@@ -22,7 +23,7 @@ import { line } from "./line.ts";
  * to live: it is prolonged by an eighth more than needed, so that most joins need not prolong it.
  *
  * A new claim's first write is one that a server out of memory refuses (ZADD, HSET), so that it is refused whole; the
- * refresh of a living claim begins with one that it does not refuse (PEXPIRE).
+ * refresh of a living claim begins with one that it does not refuse (PEXPIRE). An evicted claim is not refreshed.
  */
 export const acquire: string = `${clock}
 local base, owner, ttl, needed = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -45,6 +46,7 @@ local function joinAlone()
       redis.call('PEXPIRE', base, string.format('%.0f', lives), 'NX')
     end
   end
+  if ARGV[6] then redis.pcall('PUBLISH', ARGV[6], '') end
   return 'g ' .. drawn
 end
 
@@ -61,6 +63,10 @@ if not used then
   local info = redis.call('HGET', base, 'info')
   only = soloClaim(base, fields[2], info)
   if only and only.owner == owner then
+    if only.evicted then
+      keepClamped(base, only)
+      return 'g ' .. only.ticket
+    end
     redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
     redis.call('HSET', base, 'solo', soloField(only.ticket, untilEnd(ttl), owner))
     if ttl ~= only.ttl then redis.call('HSET', base, 'info', withTtl(info, ARGV[2])) end
@@ -77,23 +83,24 @@ local asked = readClaim(base, owner, '0', ARGV[4])
 local l
 if used then
   local shared = redis.call('HMGET', base, 'upto', 'capacity', 'seen', ':' .. owner)
-  l = openLine(base, KEYS[2], KEYS[3], used, shared[1], shared[2], shared[3])
+  l = openLine(base, KEYS[2], KEYS[3], ARGV[6], used, shared[1], shared[2], shared[3])
   if not l then
-    clearLine(base, KEYS[2], KEYS[3])
+    clearLine(base, KEYS[2], KEYS[3], ARGV[6])
     if departed() then return 'r departed' end
     last = nil
     return joinAlone()
   end
-  local mine = not l.left[owner] and shared[4] and redis.call('ZSCORE', l.expiry, owner) and
-    claimRecord(base, owner, shared[4])
+  local mine = claimIn(l, owner, shared[4])
   grantLine(l)
   if mine then
-    redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
-    keep(l.line, ttl + 1001)
-    keep(l.expiry, ttl + 1001)
-    redis.call('ZADD', l.expiry, 'XX', text(untilEnd(ttl)), owner)
-    if ttl ~= mine.ttl then redis.call('HSET', base, ':' .. owner, mine.ticket .. ' ' .. withTtl(mine.info, ARGV[2])) end
-    writeLine(l, owner, true)
+    if not mine.evicted then
+      redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
+      keep(l.line, ttl + 1001)
+      keep(l.expiry, ttl + 1001)
+      redis.call('ZADD', l.expiry, 'XX', text(untilEnd(ttl)), owner)
+      if ttl ~= mine.ttl then redis.call('HSET', base, ':' .. owner, mine.ticket .. ' ' .. withTtl(mine.info, ARGV[2])) end
+    end
+    writeLine(l, owner, not mine.evicted)
     if mine.at <= l.upto then return 'g ' .. mine.ticket end
     return 'q ' .. mine.ticket .. ' ' .. aheadOf(l.line, l.expiry, owner)
   end
@@ -108,7 +115,7 @@ if used then
 else
   l = {
     base = base, line = KEYS[2], expiry = KEYS[3], count = 1, waiting = 0, used = only.weight, upto = only.at,
-    capacity = only.capacity, leaving = {}, left = {}, granted = {}, clamped = {},
+    capacity = only.capacity, leaving = {}, left = {}, granted = {}, clamped = {}, channel = ARGV[6],
   }
 end
 
@@ -119,7 +126,7 @@ elseif not fits and ARGV[5] == '-' then refusal = 'r held'
 elseif not fits and l.waiting >= tonumber(ARGV[5]) then refusal = 'r full' end
 if refusal then
   if used then writeLine(l, owner)
-  elseif only.clamped then redis.call('HSET', base, 'solo', soloField(only.ticket, only.expiry, only.owner)) end
+  else keepClamped(base, only) end
   return refusal
 end
 
@@ -140,6 +147,7 @@ else
 end
 redis.call('HSET', base, 'last', drawn .. '0000000000000', ':' .. owner, drawn .. ' ' .. ARGV[4])
 l.count = l.count + 1
+l.changed = true
 if fits then
   l.used = l.used + asked.weight
   l.upto = ticket

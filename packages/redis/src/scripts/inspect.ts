@@ -11,8 +11,8 @@ import { line } from "./line.ts";
  * | 2 | line: owners by ticket |
  * | 3 | expiries: owners by ms |
  *
- * Answers six strings for each claim: `h` (holds) or `w` (waits), owner, ticket, weight, value, remaining ms. A grant is
- * what was recorded: a waiter behind a dead holder waits until the next step grants.
+ * Answers eight strings for each claim: `h` (holds) or `w` (waits), owner, ticket, weight, value, sequence, `1` if evicted
+ * or else `0`, remaining ms. A grant is what was recorded: a waiter behind a dead holder waits until the next step grants.
  */
 export const inspect: string = `${clock}${claim}${line}
 local base = KEYS[1]
@@ -22,7 +22,10 @@ local answer = {}
 local function show(standing, claim, expiry)
   if now >= expiry then return end
   local remaining = math.min(expiry - now, claim.ttl)
-  for _, item in ipairs({standing, claim.owner, claim.ticket, text(claim.weight), claim.value, text(remaining)}) do
+  for _, item in ipairs({
+    standing, claim.owner, claim.ticket, text(claim.weight), claim.value, text(claim.sequence),
+    claim.evicted and '1' or '0', text(remaining),
+  }) do
     answer[#answer + 1] = item
   end
 end

@@ -8,11 +8,13 @@
  * - `openLine`: reads the line and plans the removal of every dead claim, wherever it stands (rule R6). nil: the line is
  *   void, since one of its keys is missing (evicted, deleted, or run out with its last claim). What is left of it cannot be
  *   trusted: some of its claims might be unaccounted for.
+ * - `claimIn`: the owner's claim in the line, or nil (or false) if it has none that lives.
  * - `leave`: plans the removal of a claim.
  * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script; the next one goes on.
  * - `writeLine`: does what was planned, and pushes each new grant to its claim's inbox, other than the caller's own, which
- *   learns it from the reply. A push that is refused (by an access list) must not fail the step: `pcall`.
- * - `clearLine`: forgets a void line; the last ticket and the marks stay.
+ *   learns it from the reply. A push that is refused (by an access list) must not fail the step: `pcall`. Then it announces the
+ *   step, if anything that can be seen has changed (`changed`; a caller that changes more than this plan says so).
+ * - `clearLine`: forgets a void line; the last ticket and the marks stay. Whoever watches may have seen its claims.
  */
 export const line = /* lua */ `
 local function claimRecord(key, owner, raw)
@@ -35,6 +37,7 @@ local function leave(l, claim)
   l.leaving[#l.leaving + 1] = claim.owner
   l.left[claim.owner] = true
   l.count = l.count - 1
+  l.changed = true
   if claim.at <= l.upto then l.used = l.used - claim.weight else l.waiting = l.waiting - 1 end
 end
 
@@ -49,12 +52,13 @@ local function clampLine(l)
   end
 end
 
-local function openLine(base, line, expiry, used, upto, capacity, seen)
+local function openLine(base, line, expiry, channel, used, upto, capacity, seen)
   local count = redis.call('ZCARD', line)
   if count ~= redis.call('ZCARD', expiry) or count == 0 then return nil end
   local l = {
     base = base, line = line, expiry = expiry, count = count, used = whole(used, base), upto = whole(upto, base),
     capacity = whole(capacity, base), seen = whole(seen, base), leaving = {}, left = {}, granted = {}, clamped = {},
+    channel = channel,
   }
   l.from = '(' .. upto
   l.waiting = redis.call('ZCOUNT', line, l.from, '+inf')
@@ -62,6 +66,10 @@ local function openLine(base, line, expiry, used, upto, capacity, seen)
   local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now))
   for _, claim in ipairs(claimRecords(base, dead)) do leave(l, claim) end
   return l
+end
+
+local function claimIn(l, owner, raw)
+  return raw and not l.left[owner] and redis.call('ZSCORE', l.expiry, owner) and claimRecord(l.base, owner, raw)
 end
 
 local function grantLine(l)
@@ -75,6 +83,7 @@ local function grantLine(l)
         l.used = l.used + claim.weight
         l.upto = claim.at
         l.waiting = l.waiting - 1
+        l.changed = true
         l.granted[#l.granted + 1] = claim
       end
     end
@@ -93,6 +102,7 @@ local function writeLine(l, caller, refreshed)
   end
   if l.count == 0 then
     redis.call('HDEL', l.base, 'used', 'upto', 'capacity', 'seen')
+    announce(l.channel)
     return
   end
   for _, claim in ipairs(l.clamped) do redis.call('ZADD', l.expiry, 'XX', text(untilEnd(claim.ttl)), claim.owner) end
@@ -104,13 +114,15 @@ local function writeLine(l, caller, refreshed)
       redis.pcall('PUBLISH', claim.inbox, claim.ticket .. ' ' .. l.base .. ' ' .. claim.owner)
     end
   end
+  if l.changed then announce(l.channel) end
 end
 
-local function clearLine(base, line, expiry)
+local function clearLine(base, line, expiry, channel)
   local rest, kept = redis.call('PTTL', base), redis.call('HMGET', base, 'last', 'marks')
   redis.call('DEL', base, line, expiry)
   if kept[1] then redis.call('HSET', base, 'last', kept[1]) end
   if kept[2] then redis.call('HSET', base, 'marks', kept[2]) end
   if kept[1] or kept[2] then redis.call('PEXPIRE', base, text(rest > 0 and rest or 3600000)) end
+  announce(channel)
 end
 `;

@@ -9,7 +9,7 @@ import { line } from "./line.ts";
  * |---|---|---|---|
  * | 1 | hash of the resource | 1 | owner |
  * | 2 | line: owners by ticket | 2 | how long the mark stays, ms; `0` for none |
- * | 3 | expiries: owners by ms | | |
+ * | 3 | expiries: owners by ms | 3 | channel to announce changes on; absent for none |
  * | 4 | mark of this owner | | |
  *
  * Answers 1 if a live claim was removed, else 0.
@@ -30,6 +30,7 @@ if not used then
     if now < ends then
       redis.call('HDEL', base, 'solo', 'info')
       removed = 1
+      if ARGV[3] then redis.pcall('PUBLISH', ARGV[3], '') end
     end
   end
   if ARGV[2] == '0' then return removed end
@@ -51,16 +52,17 @@ if not used then
 end
 ${line}
 local shared = redis.call('HMGET', base, 'upto', 'capacity', 'seen', ':' .. owner)
-local l = openLine(base, KEYS[2], KEYS[3], used, shared[1], shared[2], shared[3])
+local l = openLine(base, KEYS[2], KEYS[3], ARGV[3], used, shared[1], shared[2], shared[3])
 if l then
-  if shared[4] and not l.left[owner] and redis.call('ZSCORE', l.expiry, owner) then
-    leave(l, claimRecord(base, owner, shared[4]))
+  local mine = claimIn(l, owner, shared[4])
+  if mine then
+    leave(l, mine)
     removed = 1
   end
   grantLine(l)
   writeLine(l, owner)
 else
-  clearLine(base, KEYS[2], KEYS[3])
+  clearLine(base, KEYS[2], KEYS[3], ARGV[3])
 end
 leaveMark()
 return removed

@@ -6,41 +6,47 @@ import { line } from "./line.ts";
 /**
  * Refreshes claims, of any number of resources. Never creates, never resurrects.
  *
- * | KEYS, three for each claim | | ARGV, three for each claim | |
+ * | KEYS, three for each claim | | ARGV, four for each claim | |
  * |---|---|---|---|
  * | 1 | hash of the resource | 1 | owner |
  * | 2 | line: owners by ticket | 2 | ticket, 16 digits |
  * | 3 | expiries: owners by ms | 3 | ttl, ms |
+ * | | | 4 | channel to announce changes on; empty for none |
  *
- * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `x` (gone) or `e <error>`. Each claim is
- * renewed under `pcall`: a key of another type under one name must not cost the others their leases.
+ * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `v` (evicted, and not refreshed), `x`
+ * (gone) or `e <error>`. Each claim is renewed under `pcall`: a key of another type under one name must not cost the others
+ * their leases.
  *
  * A renewal's first write is PEXPIRE, which a server out of memory does not refuse: or every lock would be lost at the
  * moment when its memory is full.
  */
 export const renew: string = `${clock}${claim}${line}${ahead}
-local function renewOne(base, lineKey, expiryKey, owner, ticket, digits)
+local function renewOne(base, lineKey, expiryKey, owner, ticket, digits, channel)
   local ttl = tonumber(digits)
   local fields = redis.call('HMGET', base, 'used', 'solo', 'info', 'upto', 'capacity', 'seen', ':' .. owner)
   if not fields[1] then
     local only = soloClaim(base, fields[2], fields[3])
     if not only or only.owner ~= owner or only.ticket ~= ticket then return 'x' end
+    if only.evicted then
+      keepClamped(base, only)
+      return 'v'
+    end
     redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
     redis.call('HSET', base, 'solo', soloField(ticket, untilEnd(ttl), owner))
     if ttl ~= only.ttl then redis.call('HSET', base, 'info', withTtl(only.info, digits)) end
     return 'h'
   end
 
-  local l = openLine(base, lineKey, expiryKey, fields[1], fields[4], fields[5], fields[6])
+  local l = openLine(base, lineKey, expiryKey, channel, fields[1], fields[4], fields[5], fields[6])
   if not l then
-    clearLine(base, lineKey, expiryKey)
+    clearLine(base, lineKey, expiryKey, channel)
     return 'x'
   end
-  local mine = not l.left[owner] and fields[7] and redis.call('ZSCORE', l.expiry, owner) and
-    claimRecord(base, owner, fields[7])
+  local mine = claimIn(l, owner, fields[7])
   grantLine(l)
-  if not mine or mine.ticket ~= ticket then
+  if not mine or mine.ticket ~= ticket or mine.evicted then
     writeLine(l)
+    if mine and mine.ticket == ticket then return 'v' end
     return 'x'
   end
   redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
@@ -54,8 +60,9 @@ local function renewOne(base, lineKey, expiryKey, owner, ticket, digits)
 end
 
 local answers = {}
-for i = 1, #KEYS, 3 do
-  local done, answer = pcall(renewOne, KEYS[i], KEYS[i + 1], KEYS[i + 2], ARGV[i], ARGV[i + 1], ARGV[i + 2])
+for i = 1, #KEYS / 3 do
+  local k, a = 3 * i, 4 * i
+  local done, answer = pcall(renewOne, KEYS[k - 2], KEYS[k - 1], KEYS[k], ARGV[a - 3], ARGV[a - 2], ARGV[a - 1], ARGV[a])
   if not done then answer = 'e ' .. (type(answer) == 'table' and answer.err or tostring(answer)) end
   answers[#answers + 1] = answer
 end
