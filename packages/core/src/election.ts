@@ -121,10 +121,11 @@ async function ranToItsEnd(
     });
     return !lease.signal.aborted;
   } catch (error) {
-    // The end of a term, passed on by the body. An error of the body's own ends the candidacy.
+    // The end of a term, found at its release or passed on by the body. An error of the body's own ends the candidacy.
     const passedOn = lease.signal.aborted && (isAbort(error) || error === lease.signal.reason);
-    if (!passedOn || isLeaseholdError(error, "CLOSED")) throw error;
-    return false;
+    if (isLeaseholdError(error, "LEASE_LOST") || (passedOn && !isLeaseholdError(error, "CLOSED")))
+      return false;
+    throw error;
   } finally {
     signal?.removeEventListener("abort", stop);
   }

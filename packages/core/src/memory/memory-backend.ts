@@ -28,7 +28,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
   const deliver = (push: GrantPush): void => {
     const known = [...listeners].map((listener) => listener.granted(push)).includes(true);
     // Nobody waits on this grant any more: give it back, or it would block the line for a whole ttl.
-    if (!known) store.release({ ...push, timeoutMs: 0 });
+    if (!known) store.release({ ...push, announce: true, timeoutMs: 0 });
   };
   const unsubscribe = store.subscribe(inbox, deliver);
 

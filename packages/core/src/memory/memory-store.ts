@@ -36,11 +36,13 @@ export class MemoryStore {
   }
 
   acquire(request: AcquireRequest, inbox: string): Standing {
-    return this.#step(request, (line, nowMs) => line.join(request, inbox, nowMs, () => this.#draw()));
+    const step = (line: Line, nowMs: number): Standing =>
+      line.join(request, inbox, nowMs, () => this.#draw());
+    return this.#step(request, step, request.owner);
   }
 
   renew(request: RenewRequest): Standing | null {
-    return this.#step(request, (line, nowMs) => line.renew(request, nowMs));
+    return this.#step(request, (line, nowMs) => line.renew(request, nowMs), request.owner);
   }
 
   release(request: ReleaseRequest): boolean {
@@ -78,12 +80,12 @@ export class MemoryStore {
     for (const resource of this.#feeds.keys()) this.#announce(resource);
   }
 
-  /** One atomic step on one resource; then its grants go out, and a line with nothing left to remember is dropped. */
-  #step<T>({ resource, owner, announce }: Announcing, act: (line: Line, nowMs: number) => T): T {
+  /** One atomic step on one resource; then its grants go out (but to `told`, who has it in the reply), and a line with nothing left to remember is dropped. */
+  #step<T>({ resource, announce }: Announcing, act: (line: Line, nowMs: number) => T, told?: string): T {
     const nowMs = this.#nowMs();
     const line = this.#lines.get(resource) ?? new Line();
     const result = act(line, nowMs);
-    for (const grant of line.takeGrants(owner))
+    for (const grant of line.takeGrants(told))
       this.#push(grant.inbox, { resource, owner: grant.owner, ticket: grant.ticket });
     if (line.takeChanged() && announce === true) this.#announce(resource);
     if (line.isEmpty(nowMs)) this.#lines.delete(resource);
