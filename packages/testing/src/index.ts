@@ -1,5 +1,6 @@
 export { testBackend } from "./test-backend.ts";
-export type { Case, Need, Runner } from "./test-backend.ts";
+export type { Runner } from "./test-backend.ts";
+export type { Case, Need } from "./case.ts";
 export type { Harness, Link, StoreCall, StoreControl } from "./harness.ts";
 export { Stage } from "./stage.ts";
 export type { Actor, Process } from "./stage.ts";

@@ -90,6 +90,11 @@ export class Stage {
     return this.#coordinate(backend, options, link);
   }
 
+  /** Resolves when a process has as many waits in line as `count`. */
+  async inLine({ events }: Process, count = 1): Promise<void> {
+    await this.until("in line", 2_000, () => events.filter(({ type }) => type === "queued").length >= count);
+  }
+
   /** An acquire request with defaults: a lock, willing to wait. */
   request(resource: string, overrides: Partial<AcquireRequest> = {}): AcquireRequest {
     const { ttlMs } = this;

@@ -1,5 +1,6 @@
 import type { Harness } from "./harness.ts";
 import { Stage } from "./stage.ts";
+import type { Case, Need } from "./case.ts";
 import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
 import { electionCases } from "./cases/election.ts";
@@ -14,19 +15,6 @@ import { outageCases } from "./cases/outage.ts";
 import { semaphoreCases } from "./cases/semaphore.ts";
 import { tidyCases } from "./cases/tidy.ts";
 import { weightCases } from "./cases/weights.ts";
-
-/** A sabotage that a case cannot do without. */
-export type Need = "link" | "pushes" | "pause" | "restart" | "flush" | "deleteClaim" | "leftovers";
-
-/** One promise of the contract, and the play that shows whether it is kept. */
-export interface Case {
-  /** The promise, as a sentence. */
-  readonly name: string;
-  readonly needs?: readonly Need[];
-  /** The store as a whole is disturbed: nothing else may run meanwhile. */
-  readonly alone?: boolean;
-  run(stage: Stage): Promise<void>;
-}
 
 /** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
 export interface Runner {

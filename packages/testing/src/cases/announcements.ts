@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Backend } from "@leasehold/core";
 
 import type { Stage } from "../stage.ts";
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Values that are replaced, claims that are evicted, and those who are told of changes. */
 export const announcementCases: readonly Case[] = [

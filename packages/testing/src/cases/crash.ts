@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Slack for the stores' own clocks: etcd looks for expired leases every 500 ms. */
 const storeSlackMs = 1_000;

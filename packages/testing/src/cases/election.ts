@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 
 import { isLeaseholdError, type Leader, type Leadership } from "@leasehold/core";
 
-import type { Process, Stage } from "../stage.ts";
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 /** Leaders, terms, and those who look on. */
 export const electionCases: readonly Case[] = [
@@ -19,7 +18,7 @@ export const electionCases: readonly Case[] = [
       assert.equal(first.candidate, "a");
       assert.equal(first.term, first.fencingToken);
       const campaign = b.coordinator.election(name, { candidate: "b" }).campaign({ ttlMs: stage.ttlMs * 10 });
-      await inLine(stage, b);
+      await stage.inLine(b);
       assert.deepEqual(await election.leader(), { candidate: "a", value: "http://a", term: first.term });
       assert.equal(await first.resign(), "released");
       assert.ok(!first.isHeld() && first.signal.aborted, "its work was told");
@@ -59,7 +58,7 @@ export const electionCases: readonly Case[] = [
       await one.proclaim("2");
       await stage.until("a's value", 2_000, () => seen.length === 3);
       const campaign = b.coordinator.election(name, { candidate: "b", value: "3" }).campaign();
-      await inLine(stage, b);
+      await stage.inLine(b);
       await one.resign();
       const two = await finish(stage, campaign);
       await stage.until("b leads", 2_000, () => seen.at(-1)?.candidate === "b");
@@ -95,7 +94,7 @@ export const electionCases: readonly Case[] = [
       );
       const first = await a.coordinator.election(name, { candidate: "a" }).campaign();
       const campaign = b.coordinator.election(name, { candidate: "b" }).campaign();
-      await inLine(stage, b);
+      await stage.inLine(b);
       a.link.cut();
       const second = await finish(stage, campaign, stage.ttlMs + 3_000);
       assert.ok(!first.isHeld() && first.signal.aborted, "it knew before");
@@ -192,7 +191,7 @@ export const electionCases: readonly Case[] = [
       const [a, b] = [await stage.process(), await stage.process()];
       const leader = await a.coordinator.election(name, { candidate: "a" }).campaign();
       const campaign = settle(b.coordinator.election(name, { candidate: "b" }).campaign());
-      await inLine(stage, b);
+      await stage.inLine(b);
       const { line } = await a.coordinator.inspect(name, { recipe: "election" });
       assert.equal(line[0]?.origin?.pid, process.pid);
       await stage.store.deleteClaim(`default:election:${name}`, line[0]!.owner);
@@ -203,10 +202,6 @@ export const electionCases: readonly Case[] = [
     },
   },
 ];
-
-function inLine(stage: Stage, { events }: Process): Promise<void> {
-  return stage.until("in line", 2_000, () => events.some(({ type }) => type === "queued"));
-}
 
 /** What an observation yields, as it comes. */
 function collect(leaders: AsyncIterable<Leader | null>): (Leader | null)[] & { ended: boolean } {

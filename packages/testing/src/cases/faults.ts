@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { elapsedMs, isLeaseholdError, type Lease } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 const resourceOf = (name: string): string => `default:lock:${name}`;
 
@@ -22,7 +22,7 @@ export const faultCases: readonly Case[] = [
         .lock(name)
         .acquire()
         .then((lease) => (next = lease));
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       const { clock } = memoryBackend();
       const cutAt = clock.now();
       a.link.cut();
@@ -107,7 +107,7 @@ export const faultCases: readonly Case[] = [
       const [a, b] = [await stage.processBehindLink({ ttlMs }), await stage.process({ ttlMs })];
       const lease = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       const lost = a.link.loseReplyTo("release", resourceOf(name));
       const release = settle(lease.release());
       await finish(stage, lost);
@@ -193,7 +193,7 @@ export const faultCases: readonly Case[] = [
       const [a, b] = [await stage.process(), await stage.processBehindLink()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       b.link.dropPushes!();
       await held.release();
       const lease = await finish(stage, waiting, stage.ttlMs / 3 + 500);
@@ -213,9 +213,9 @@ export const faultCases: readonly Case[] = [
       ];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.until("b in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       const behind = settle(c.coordinator.lock(name).acquire());
-      await stage.until("c in line", 2_000, () => c.events.some(({ type }) => type === "queued"));
+      await stage.inLine(c);
       b.link.cut();
       await held.release();
       await stage.elapse(stage.ttlMs);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Who is granted, when, and who hears of it. */
 export const grantCases: readonly Case[] = [

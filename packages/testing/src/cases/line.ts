@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Joining, leaving, and who stands where. */
 export const lineCases: readonly Case[] = [

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { isLeaseholdError, type Lease } from "@leasehold/core";
 
 import type { Process, Stage } from "../stage.ts";
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 /** The lock, as users meet it. */
 export const lockCases: readonly Case[] = [
@@ -74,7 +75,7 @@ export const lockCases: readonly Case[] = [
       const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       let lease: Lease | undefined;
       void waiting.then((granted) => (lease = granted));
       await held.release();
@@ -128,7 +129,7 @@ export const lockCases: readonly Case[] = [
       await a.coordinator.lock(name).acquire();
       const aborter = new AbortController();
       const failure = settle(b.coordinator.lock(name).acquire({ signal: aborter.signal, waitMs: Infinity }));
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       aborter.abort(reason);
       await Promise.resolve();
       await stage.elapse(0);
@@ -171,7 +172,7 @@ export const lockCases: readonly Case[] = [
         steps.push("body ended");
         return "result";
       });
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       await stage.until("working", 2_000, () => b.events.some(({ type }) => type === "acquired"));
       await finish(stage, b.coordinator.close());
       assert.ok(isLeaseholdError(waiting.error(), "CLOSED"), String(waiting.error()));
@@ -226,27 +227,6 @@ export const lockCases: readonly Case[] = [
     },
   },
 ];
-
-/** Follows a promise that is expected to fail, without an unhandled rejection in between. */
-export function settle(promise: Promise<unknown>): { error: () => unknown; isSettled: () => boolean } {
-  let settled = false;
-  let failure: unknown = undefined;
-  promise.then(
-    () => (settled = true),
-    (error: unknown) => {
-      settled = true;
-      failure = error;
-    },
-  );
-  return { error: () => failure, isSettled: () => settled };
-}
-
-/** Awaits a promise that may need time to pass. */
-export async function finish<T>(stage: Stage, promise: Promise<T>, withinMs = 10_000): Promise<T> {
-  const watched = settle(promise);
-  await stage.until("settled", withinMs, watched.isSettled);
-  return promise;
-}
 
 async function all(stage: Stage, promises: Promise<unknown>[]): Promise<void> {
   await finish(stage, Promise.all(promises));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 
 import { isLeaseholdError } from "@leasehold/core";
 
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 const resourceOf = (name: string): string => `default:lock:${name}`;
 
@@ -120,7 +120,7 @@ export const lossCases: readonly Case[] = [
       const [a, b] = [await stage.process(), await stage.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       const { line } = await a.coordinator.inspect(name);
       await stage.store.deleteClaim(resourceOf(name), line[0]!.owner);
       await stage.until("told", stage.ttlMs / 3 + 1_000, waiting.isSettled);

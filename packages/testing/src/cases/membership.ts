@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { assign, type Member } from "@leasehold/core";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Who is there. */
 export const membershipCases: readonly Case[] = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 /** Names that have moved keys, matched patterns, ended strings or met each other somewhere. */
 const awkward = [

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 
 import { isLeaseholdError } from "@leasehold/core";
 
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 /** The store as a whole fails. These cases run alone. */
 export const outageCases: readonly Case[] = [
@@ -38,7 +38,7 @@ export const outageCases: readonly Case[] = [
       const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       await stage.store.kill();
       await stage.store.start({ wipe: false });
       await stage.until("the holder is back", ttlMs, () => a.events.some(({ type }) => type === "renewed"));
@@ -57,7 +57,7 @@ export const outageCases: readonly Case[] = [
       const [a, b] = [await stage.process(), await stage.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       await stage.store.kill();
       await stage.store.start({ wipe: true });
       await stage.until("the holder is told", stage.ttlMs + 500, () => held.signal.aborted);
@@ -77,7 +77,7 @@ export const outageCases: readonly Case[] = [
       const [a, b] = [await stage.process(), await stage.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.until("in line", 2_000, () => b.events.some(({ type }) => type === "queued"));
+      await stage.inLine(b);
       await stage.store.flush();
       await stage.until("the holder is told", stage.ttlMs / 3 + 500, () => held.signal.aborted);
       await stage.until("the waiter is told", stage.ttlMs / 3 + 1_000, waiting.isSettled);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 
 import { createFencingGuard, type Lease } from "@leasehold/core";
 
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 /** Semaphores and read-write locks, as users meet them. */
 export const semaphoreCases: readonly Case[] = [

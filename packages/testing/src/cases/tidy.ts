@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
-import type { Case } from "../test-backend.ts";
-import { finish, settle } from "./lock.ts";
+import type { Case } from "../case.ts";
+import { finish, settle } from "../settle.ts";
 
 export const tidyCases: readonly Case[] = [
   {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { Case } from "../test-backend.ts";
+import type { Case } from "../case.ts";
 
 const everything = 2 ** 31 - 1;
 
