@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Coordinator } from "@leasehold/core";
 import { accountName, type Crew, type Job } from "./crew.ts";
-import type { Timeline } from "./timeline.ts";
+import { nowMs } from "../shared/now-ms.ts";
+import type { Timeline } from "../shared/timeline.ts";
+import type { Withdrawal } from "./withdrawal.ts";
 import type { History, Takeover } from "./verdict.ts";
-import { nowMs, type WorkerEvent } from "./worker.ts";
+import type { WorkerEvent } from "./worker.ts";
 
 type Opened = Extract<WorkerEvent, { kind: "opened" }>;
 
@@ -12,7 +14,7 @@ export interface Stage {
   readonly job: Job;
   /** Looks at the line; takes no part in it. */
   readonly coordinator: Coordinator;
-  readonly timeline: Timeline;
+  readonly timeline: Timeline<Withdrawal>;
 }
 
 /** How long the work between reading and writing takes. */

@@ -1,8 +1,8 @@
 import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { memoryBackend, type MemoryStore } from "@leasehold/core/memory";
+import { StoppableClock } from "../shared/stoppable-clock.ts";
 import type { Account } from "./account.ts";
 import { accountName, type Crew, type Job } from "./crew.ts";
-import { StoppableClock } from "./stoppable-clock.ts";
 import { withdrawInTurn } from "./worker.ts";
 
 interface Embedded {

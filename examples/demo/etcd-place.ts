@@ -1,16 +1,11 @@
 import { staleToken } from "@leasehold/core";
 import { etcdBackend, etcdFencingGuard } from "@leasehold/etcd";
-import { Etcd3 } from "etcd3";
+import type { Etcd3 } from "etcd3";
+import { etcdClient } from "../shared/etcd-client.ts";
+import type { Place } from "../shared/place.ts";
 import type { Account } from "./account.ts";
 import { accountName } from "./crew.ts";
-import type { Connection, Place } from "./place.ts";
-
-/** A client that gives up on a call after a while; etcd3's own never does. */
-export function etcdClient(url: string): Etcd3 {
-  const defaultCallOptions = ({ isStream }: { isStream: boolean }): { deadline?: number } =>
-    isStream ? {} : { deadline: Date.now() + 5_000 };
-  return new Etcd3({ hosts: url.split(","), defaultCallOptions });
-}
+import type { Connection } from "./place.ts";
 
 /** The account's balance is a key, and each write of it a transaction that holds only while the fence is ours. */
 export function connectEtcd({ url, run }: Place): Connection {

@@ -1,10 +1,24 @@
-import { styleText } from "node:util";
+import type { BackendName } from "../shared/options.ts";
+import { runShow } from "../shared/run-show.ts";
+import { Timeline } from "../shared/timeline.ts";
+import { printVerdict } from "../shared/verdict.ts";
 import type { Job } from "./crew.ts";
 import { Director } from "./director.ts";
-import { readOptions, usage, UsageError, type BackendName } from "./options.ts";
 import type { Stage, StageBuilder } from "./stage.ts";
-import { Timeline } from "./timeline.ts";
-import { judge, type Row } from "./verdict.ts";
+import { judge } from "./verdict.ts";
+import { summarise } from "./withdrawal.ts";
+
+const usage = `Six workers withdraw from one account, behind a fencing guard. One is killed, one freezes past its lease and then writes.
+
+  ./pnpmw demo [--backend memory|redis|etcd] [--url URL]
+
+  --backend  where the lock and the account live. memory (the default): all in this process, kill and freeze simulated.
+             redis, etcd: six worker processes, really SIGKILLed and SIGSTOPped.
+  --url      a server of yours: redis://host:port, or http://host:port[,http://…] of an etcd. Default: one is started,
+             the way the tests do, and stopped again.
+  --help     this text
+
+Exits with 1 when the balance is wrong, a token did not increase, or the stale write was not refused.`;
 
 const initial = 1000;
 const job: Omit<Job, "ttlMs"> = {
@@ -29,7 +43,7 @@ async function builderOf(backend: BackendName): Promise<StageBuilder> {
 
 /** Plays it, prints it, and answers whether everything held. */
 async function play(stage: Stage, ttlMs: number): Promise<boolean> {
-  const timeline = new Timeline();
+  const timeline = new Timeline({ summarise });
   const { amount, withdrawals } = job;
   timeline.say("demo", stage.setting);
   timeline.say(
@@ -39,58 +53,15 @@ async function play(stage: Stage, ttlMs: number): Promise<boolean> {
   try {
     const history = await new Director({ ...stage, job: { ...job, ttlMs }, timeline }).play(withinMs);
     timeline.end();
-    const found = await stage.account.read();
-    const { rows, ok } = judge(history, { initial, amount, found });
-    console.log(`\n${rows.map(tableLine).join("\n")}\n`);
-    console.log(
-      ok ? styleText("green", "Everything held.") : styleText("red", "NOT everything held: see the table."),
-    );
-    return ok;
+    return printVerdict(judge(history, { initial, amount, found: await stage.account.read() }).rows);
   } finally {
     timeline.end();
   }
 }
 
-function tableLine({ what, found, ok }: Row): string {
-  const mark = ok === undefined ? " " : ok ? styleText("green", "✓") : styleText("red", "✗");
-  return `  ${mark} ${what.padEnd(28)} ${found}`;
-}
-
-async function main(): Promise<void> {
-  const { backend, url, help } = readOptions(process.argv.slice(2));
-  if (help) return console.log(usage);
+await runShow(usage, async ({ backend, url }) => {
   const ttlMs = ttlsMs[backend];
-  const interrupted = Promise.withResolvers<never>();
-  // Without these, Ctrl-C would leave a stopped worker behind, and keys on a server that is not ours.
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-  ] as const)
-    process.once(signal, () => {
-      process.exitCode = code;
-      interrupted.reject(new Interrupted());
-    });
-  interrupted.promise.catch(() => undefined);
   const build = await builderOf(backend);
   const stage = await build({ ...job, ttlMs }, initial, url);
-  try {
-    const ok = await Promise.race([play(stage, ttlMs), interrupted.promise]);
-    if (!ok) process.exitCode = 1;
-  } finally {
-    await stage.strike();
-  }
-}
-
-class Interrupted extends Error {}
-
-try {
-  await main();
-} catch (error) {
-  if (error instanceof UsageError) {
-    console.error(`${error.message}\n\n${usage}`);
-    process.exitCode = 2;
-  } else if (!(error instanceof Interrupted)) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-}
+  return { play: () => play(stage, ttlMs), strike: () => stage.strike() };
+});

@@ -1,7 +1,8 @@
-import { fork, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
+import { endOf, startChild, stopChild } from "../shared/child-process.ts";
+import type { Place } from "../shared/place.ts";
 import type { Crew, Job } from "./crew.ts";
-import type { Place } from "./place.ts";
 import type { WorkerEvent } from "./worker.ts";
 
 /** What a worker process is started with. */
@@ -16,6 +17,8 @@ export type WorkerMessage = { readonly kind: "ready" } | WorkerEvent;
 
 /** From us to the worker: "start" is answered by withdrawing, "go on" ends the work between reading and writing. */
 export type CrewMessage = "start" | "go on";
+
+const program = join(import.meta.dirname, "worker-process.ts");
 
 /** Six processes on one store, killed and frozen by signals. */
 export function processCrew(place: Place, job: Job): Crew {
@@ -40,14 +43,14 @@ export function processCrew(place: Place, job: Job): Crew {
       const ready: Promise<void>[] = [];
       const ends: Promise<void>[] = [];
       for (const worker of job.workers) {
-        const child = startWorker({ worker, place, job });
+        const child = startChild(program, { worker, place, job } satisfies WorkerOrders);
         children.set(worker, child);
         const { promise, resolve } = Promise.withResolvers<void>();
         ready.push(promise);
         child.on("message", (message: WorkerMessage) =>
           message.kind === "ready" ? resolve() : report(worker, message),
         );
-        ends.push(endOf(worker, child, killed));
+        ends.push(endOf(worker, child, () => killed.has(worker)));
       }
       const ended = Promise.all(ends);
       await Promise.race([Promise.all(ready), ended]);
@@ -69,34 +72,4 @@ export function processCrew(place: Place, job: Job): Crew {
       await Promise.all([...children.values()].map(stopChild));
     },
   };
-}
-
-function startWorker(orders: WorkerOrders): ChildProcess {
-  return fork(join(import.meta.dirname, "worker-process.ts"), [JSON.stringify(orders)], {
-    execArgv: ["--conditions=@leasehold/source"],
-    // Tokens are bigints, which JSON has not.
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-  });
-}
-
-/** Resolves when the worker has finished or was killed by us. Rejects when it ends in any other way. */
-async function endOf(worker: string, child: ChildProcess, killed: ReadonlySet<string>): Promise<void> {
-  let complaint = "";
-  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (complaint += chunk));
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  child.once("error", reject);
-  child.once("close", (code, signal) => {
-    if (code === 0 || killed.has(worker)) resolve();
-    else reject(new Error(`${worker} ended with ${signal ?? code}: ${complaint.trim()}`));
-  });
-  return promise;
-}
-
-/** SIGKILL: it also ends a worker that is stopped. */
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await ended;
 }

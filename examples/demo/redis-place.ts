@@ -1,8 +1,10 @@
 import { redisBackend, redisFencingGuard } from "@leasehold/redis";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
+import type { Place } from "../shared/place.ts";
+import { redisClient } from "../shared/redis-client.ts";
 import type { Account } from "./account.ts";
 import { accountName } from "./crew.ts";
-import type { Connection, Place } from "./place.ts";
+import type { Connection } from "./place.ts";
 
 /** The account's balance is a key, and each operation on it a script behind the guard: claim and access are one step. */
 export function connectRedis({ url, run }: Place): Connection {
@@ -10,18 +12,6 @@ export function connectRedis({ url, run }: Place): Connection {
     backend: redisBackend(url, { prefix: run }),
     account: redisAccount(redisClient(url), run),
   };
-}
-
-/** A client that fails rather than waits, and sends nothing twice. */
-export function redisClient(url: string): Redis {
-  const client = new Redis(url, {
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: 5_000,
-  });
-  // Whatever fails, fails at the call; without a listener ioredis would print it as well.
-  client.on("error", () => undefined);
-  return client;
 }
 
 /** Closes `client` with it. */

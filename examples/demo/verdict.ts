@@ -1,3 +1,4 @@
+import type { Row } from "../shared/verdict.ts";
 import type { WorkerEvent } from "./worker.ts";
 
 export interface Takeover {
@@ -10,13 +11,6 @@ export interface Takeover {
 export interface History {
   readonly events: readonly WorkerEvent[];
   readonly takeovers: readonly Takeover[];
-}
-
-export interface Row {
-  readonly what: string;
-  readonly found: string;
-  /** Undefined: a figure, not a promise. */
-  readonly ok?: boolean;
 }
 
 /** Holds the history against what the lock and the guard promise. The demo fails when any row does. */

@@ -1,4 +1,5 @@
 import { isLeaseholdError, type Lease, type Lock } from "@leasehold/core";
+import { nowMs } from "../shared/now-ms.ts";
 import type { Account } from "./account.ts";
 
 /** What a worker tells. `atMs` is on the machine's monotonic clock, which all its processes share. */
@@ -19,10 +20,6 @@ export interface Work {
   readonly report: (event: WorkerEvent) => void;
   /** The work between reading and writing, where the demo kills and freezes. */
   readonly work: () => Promise<void>;
-}
-
-export function nowMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** Takes the lock, reads the balance, works, writes the new balance, releases; until it has made its withdrawals. */

@@ -28,9 +28,11 @@ export class FencedResource implements AsyncDisposable {
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
-      // A client that is killed resets its connection, which is what the tests are about.
+      // A client that is killed resets its connection, which is what the tests are about. The reader passes that on.
       socket.on("error", () => {});
-      createInterface({ input: socket }).on("line", (line) => socket.write(`${this.#answer(line)}\n`));
+      createInterface({ input: socket })
+        .on("error", () => {})
+        .on("line", (line) => socket.write(`${this.#answer(line)}\n`));
     });
   }
 

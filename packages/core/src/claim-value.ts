@@ -15,17 +15,14 @@ export interface ClaimOrigin {
   /** When it was asked for, by the wall clock of that host, in milliseconds since the epoch. */
   readonly sinceMs: number;
   readonly metadata: Metadata;
-}
-
-/** All that a claim says. */
-export interface ClaimContent extends ClaimOrigin {
   /** Of an election: who stands for it. */
   readonly candidate: string | null;
   /** Of an election or a membership: what the claim is for others to read. */
   readonly value: string | null;
 }
 
-export interface ClaimContentInput {
+/** What a claim is told to say. */
+export interface ClaimContent {
   readonly sinceMs: number;
   readonly label?: string | undefined;
   readonly metadata?: Metadata | undefined;
@@ -37,7 +34,7 @@ const version = 1;
 const host = hostname();
 
 /** The text stored with a claim. Throws `INVALID_ARGUMENT` when the metadata is no flat record of text, or all too large. */
-export function encodeClaimValue(content: ClaimContentInput): string {
+export function encodeClaimValue(content: ClaimContent): string {
   const { sinceMs, label, metadata, candidate, value } = content;
   for (const [key, text] of Object.entries(metadata ?? {}))
     if (typeof text !== "string") throw invalidArgument(`metadata.${key.slice(0, 40)} must be a string.`);
@@ -64,7 +61,7 @@ export function encodeClaimValue(content: ClaimContentInput): string {
  * Reads a stored value back. What comes from a store is untrusted: anything that is not exactly what `encodeClaimValue`
  * writes yields null, and the record built from it has no prototype to pollute.
  */
-export function decodeClaimValue(text: string): ClaimContent | null {
+export function decodeClaimValue(text: string): ClaimOrigin | null {
   if (text.length > maxValueBytes) return null;
   let parsed: unknown;
   try {

@@ -1,7 +1,7 @@
 import { SimClock } from "@leasehold/testing";
 import { describe, expect, it } from "vitest";
 
-import { elapsedMs, sleep, systemClock } from "./clock.ts";
+import { elapsedMs, sleep, stayAlive, systemClock } from "./clock.ts";
 
 describe("elapsed time", () => {
   it("is the larger of what the two clocks saw", () => {
@@ -27,6 +27,17 @@ describe("sleep", () => {
     aborter.abort();
     await cut;
     await sleep(clock, 100, aborter.signal);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("staying alive", () => {
+  it("lasts longer than any timer, and leaves none", async () => {
+    const clock = new SimClock();
+    const alive = stayAlive(clock);
+    await clock.advance(2 ** 33);
+    expect(clock.pending).toBe(1);
+    alive.cancel();
     expect(clock.pending).toBe(0);
   });
 });

@@ -51,6 +51,13 @@ export const systemClock: Clock = {
   },
 };
 
+/** Keeps the process running until it is cancelled. */
+export function stayAlive(clock: Clock): Timer {
+  const arm = (): Timer => clock.schedule(LONGEST_TIMER_MS, () => (timer = arm()), { keepAlive: true });
+  let timer = arm();
+  return { cancel: () => timer.cancel() };
+}
+
 /** Resolves after `delayMs`, or as soon as `signal` aborts: the caller looks at the signal to tell which. Never rejects. */
 export function sleep(
   clock: Clock,

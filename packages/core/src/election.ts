@@ -1,7 +1,7 @@
 import { checkFunction, checkName, checkSignal, checkValue } from "./arguments.ts";
 import type { Snapshot } from "./backend.ts";
 import { decodeClaimValue } from "./claim-value.ts";
-import { sleep } from "./clock.ts";
+import { sleep, stayAlive } from "./clock.ts";
 import { isLeaseholdError } from "./errors.ts";
 import { HeldLeadership, type Leadership } from "./leadership.ts";
 import { isAbort, LineResource, type AcquireOptions, type Defaults } from "./line-resource.ts";
@@ -35,7 +35,8 @@ export interface Election {
    * Campaigns, runs `body` while leading, and campaigns again whenever the leadership was lost or resigned: the signal
    * aborts, the body is awaited, and only then does the next term begin. Resolves when `signal` aborts (the body has ended,
    * and the leadership was handed over) or when the body returns by itself; rejects with an error of the body's own, or
-   * `CLOSED`. A body that ignores its signal is reported as `stuck`, and its successor waits for it or for its ttl.
+   * `CLOSED`, or as `campaign` does (but not for a place in line that died: it stands again). While it leads, it keeps the
+   * process alive. A body that ignores its signal is reported as `stuck`, and its successor waits for it or for its ttl.
    */
   lead(body: (leadership: Leadership) => void | Promise<void>, options?: CampaignOptions): Promise<void>;
   /** Who leads now, or null. One round trip. */
@@ -63,8 +64,10 @@ export function createElection(
   // An election waits for as long as it takes.
   const line = new LineResource(session, name, shape, { ...defaults, waitMs: Infinity });
   const campaign = async (campaignOptions: CampaignOptions = {}): Promise<HeldLeadership> => {
+    const { metadata } = campaignOptions;
+    const content = { candidate, metadata, label: defaults.label, sinceMs: session.clock.now().wallMs };
     const lease = await line.acquire({ weight: 1, candidate, value }, campaignOptions);
-    return new HeldLeadership(line, lease, candidate);
+    return new HeldLeadership(line, lease, content);
   };
   return {
     name,
@@ -113,6 +116,8 @@ async function ranToItsEnd(
   const stop = (): void => lease.interrupt(signal?.reason);
   signal?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted === true) stop();
+  // A leader may do nothing but wait to be told; a process that leads must not end for that.
+  const alive = stayAlive(line.session.clock);
   try {
     await line.runUnder(lease, () => {
       const work = (async () => body(leadership))();
@@ -127,6 +132,7 @@ async function ranToItsEnd(
       return false;
     throw error;
   } finally {
+    alive.cancel();
     signal?.removeEventListener("abort", stop);
   }
 }

@@ -1,5 +1,5 @@
-import { encodeClaimValue } from "./claim-value.ts";
-import { LeaseLostError } from "./errors.ts";
+import { checkValue } from "./arguments.ts";
+import { encodeClaimValue, type ClaimContent } from "./claim-value.ts";
 import type { HeldLease, Lease } from "./lease.ts";
 import type { LineResource } from "./line-resource.ts";
 
@@ -32,13 +32,15 @@ export class HeldLeadership implements Leadership {
   body: Promise<unknown> | null = null;
 
   readonly #line: LineResource;
+  readonly #content: ClaimContent;
   #sequence = 0;
   #resigned = false;
 
-  constructor(line: LineResource, lease: HeldLease, candidate: string) {
+  constructor(line: LineResource, lease: HeldLease, content: ClaimContent & { readonly candidate: string }) {
     this.#line = line;
+    this.#content = content;
     this.lease = lease;
-    this.candidate = candidate;
+    this.candidate = content.candidate;
     this.term = lease.fencingToken;
   }
 
@@ -76,14 +78,9 @@ export class HeldLeadership implements Leadership {
   }
 
   async proclaim(value: string): Promise<void> {
-    const { session, defaults, resource, subject } = this.#line;
-    const { candidate } = this;
-    const text = encodeClaimValue({
-      candidate,
-      value,
-      label: defaults.label,
-      sinceMs: session.clock.now().wallMs,
-    });
+    const { session, resource } = this.#line;
+    // What the candidate said of itself stays beside what it proclaims.
+    const text = encodeClaimValue({ ...this.#content, value: checkValue(value) });
     this.assertHeld();
     // Numbered at the call: of two proclamations the later call wins, in whatever order they arrive.
     const sequence = ++this.#sequence;
@@ -98,9 +95,9 @@ export class HeldLeadership implements Leadership {
       timeoutMs: requestTimeoutMs,
     };
     if (await session.backend.leases.propose(request)) return;
-    throw (
-      this.lease.loss ?? new LeaseLostError("gone", `The leadership of ${subject} is gone from the store.`)
-    );
+    // The store has answered as it would have a renewal: no need to believe until the next one.
+    this.lease.claim.renewed(ticket, { kind: "gone" });
+    this.assertHeld();
   }
 
   async resign(): Promise<"released" | "gone"> {

@@ -1,39 +1,42 @@
 import { styleText } from "node:util";
-import { nowMs } from "./worker.ts";
+import { nowMs } from "./now-ms.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
-/** An uneventful withdrawal: many of these become one line. */
-export interface Uneventful {
-  readonly token: bigint;
-  readonly balance: number;
-}
-
-type Entry = { readonly atMs: number } & (
-  { readonly who: string; readonly what: string; readonly style: Style } | Uneventful
+type Entry<Uneventful> = { readonly atMs: number } & (
+  { readonly who: string; readonly what: string; readonly style: Style } | { readonly uneventful: Uneventful }
 );
+
+export interface TimelineOptions<Uneventful> {
+  /** Makes one line of many things that were not worth one each. */
+  readonly summarise?: (uneventful: readonly Uneventful[]) => string;
+  readonly print?: (line: string) => void;
+}
 
 /** What comes from several processes arrives out of order by a little: a line is printed once it is this old. */
 const settleMs = 60;
 
 /** Prints what happens, in the order in which it happened; no colours where the output is no terminal, or NO_COLOR is set. */
-export class Timeline {
+export class Timeline<Uneventful = never> {
   readonly #print: (line: string) => void;
+  readonly #summary: (uneventful: readonly Uneventful[]) => string;
   readonly #startMs = nowMs();
-  #pending: Entry[] = [];
-  #uneventful: (Uneventful & { readonly atMs: number })[] = [];
+  #pending: Entry<Uneventful>[] = [];
+  #uneventful: Uneventful[] = [];
+  #lastUneventfulMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(print: (line: string) => void = console.log) {
+  constructor({ summarise = () => "", print = console.log }: TimelineOptions<Uneventful> = {}) {
     this.#print = print;
+    this.#summary = summarise;
   }
 
   say(who: string, what: string, options: { atMs?: number; style?: Style } = {}): void {
     this.#add({ atMs: options.atMs ?? nowMs(), who, what, style: options.style ?? "reset" });
   }
 
-  uneventful(atMs: number, withdrawal: Uneventful): void {
-    this.#add({ atMs, ...withdrawal });
+  uneventful(atMs: number, uneventful: Uneventful): void {
+    this.#add({ atMs, uneventful });
   }
 
   /** Prints what is left. */
@@ -43,7 +46,7 @@ export class Timeline {
     this.#summarise();
   }
 
-  #add(entry: Entry): void {
+  #add(entry: Entry<Uneventful>): void {
     this.#pending.push(entry);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -64,9 +67,10 @@ export class Timeline {
       }, settleMs);
   }
 
-  #show(entry: Entry): void {
-    if (!("who" in entry)) {
-      this.#uneventful.push(entry);
+  #show(entry: Entry<Uneventful>): void {
+    if ("uneventful" in entry) {
+      this.#uneventful.push(entry.uneventful);
+      this.#lastUneventfulMs = entry.atMs;
       return;
     }
     this.#summarise();
@@ -74,13 +78,10 @@ export class Timeline {
   }
 
   #summarise(): void {
-    const [first, last] = [this.#uneventful[0], this.#uneventful.at(-1)];
-    if (first === undefined || last === undefined) return;
-    const count = this.#uneventful.length;
+    if (this.#uneventful.length === 0) return;
+    const what = this.#summary(this.#uneventful);
     this.#uneventful = [];
-    const tokens = count === 1 ? `token ${first.token}` : `tokens ${first.token} to ${last.token}`;
-    const what = `${count} withdrawal${count === 1 ? "" : "s"}, ${tokens}, balance ${last.balance}`;
-    this.#line(last.atMs, "…", styleText("dim", what));
+    this.#line(this.#lastUneventfulMs, "…", styleText("dim", what));
   }
 
   #line(atMs: number, who: string, what: string): void {

@@ -1,0 +1,144 @@
+import { randomUUID } from "node:crypto";
+
+import { createCoordinator, type Coordinator } from "@leasehold/core";
+import { describe, expect, inject, test } from "vitest";
+
+import { waitUntil } from "../servers/wait-until.ts";
+import { Child, type Message } from "./child.ts";
+import { peakOf, type WeightedClaim } from "./semaphore-beliefs.ts";
+import { SkewedClock } from "./semaphore-skewed-clock.ts";
+import type { SemaphoreArgs } from "./semaphore-worker.ts";
+import { openBackend, type StoreSpec } from "./store-spec.ts";
+
+const ttlMs = 2_000;
+const permits = 1_000;
+const holdersEach = 50;
+const hourMs = 3_600_000;
+/** The wall clocks of the four processes: two are an hour off, and so two hours apart. */
+const skewsMs = [0, hourMs, -hourMs, 0];
+
+const subjects: [string, () => StoreSpec][] = [
+  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
+  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+];
+
+describe.each(subjects)("%s", (name, storeOf) => {
+  test("1,000 permits, 200 holders in 4 processes: conserved under a crash, aborts and wrong clocks", async () => {
+    const [store, namespace] = [storeOf(), `semaphore-${randomUUID()}`];
+    await using crew = new AsyncDisposableStack();
+    const children = skewsMs.map((skewMs) => {
+      const args: SemaphoreArgs = { store, namespace, ttlMs, permits, holders: holdersEach, skewMs };
+      return crew.use(new Child("semaphore-worker.ts", args));
+    });
+    const coordinator = crew.use(await coordinate(store, namespace));
+    await Promise.all(children.map((child) => child.heard("ready")));
+    for (const child of children) child.tell("start");
+    await busyFor(children, 100);
+
+    const [victim, ...survivors] = children.toReversed() as [Child, ...Child[]];
+    // It takes permits with it into its grave.
+    victim.tell("hang");
+    await victim.heard("hangs");
+    victim.kill("SIGKILL");
+    await victim.endedWithin(5_000);
+    const killedAtNs = victim.endedAtNs ?? 0n;
+    // All of them, those of the dead included; and nobody overtakes, so this many are not starved by few.
+    const all = await coordinator.semaphore("shared", { permits }).acquire({ permits });
+    const allAtNs = process.hrtime.bigint();
+    expect(all.isHeld()).toBe(true);
+    const tookMs = Number(allAtNs - killedAtNs) / 1e6;
+    expect(tookMs).toBeLessThan(ttlMs + 2_000);
+    await all.release();
+    await busyFor(survivors, 100);
+    for (const child of survivors) child.tell("stop");
+    const endings = await Promise.all(survivors.map((child) => child.endedWithin(15_000)));
+
+    expect(endings).toEqual(survivors.map(() => ({ code: 0, signal: null })));
+    expect(
+      children.flatMap((child) => [...child.all("failed"), ...child.all("lost"), ...child.troubles]),
+    ).toEqual([]);
+    expect(children.map((child) => child.output)).toEqual(children.map(() => ""));
+    const abandoned = survivors.map((child) => Number(child.all("done")[0]?.["abandoned"]));
+    expect(Math.min(...abandoned)).toBeGreaterThan(0);
+    const claims = children.flatMap((child) => child.all("held").map(claimOf));
+    const peak = peakOf([...claims, { token: all.fencingToken, weight: permits, atNs: allAtNs }]);
+    console.log(
+      `semaphore on ${name}: ${peak.tokens} leases, at most ${peak.weight} of ${permits} permits at once; ` +
+        `those of a killed process back after ${Math.round(tookMs)} ms (ttl ${ttlMs} ms)`,
+    );
+    expect(peak.weight).toBeLessThanOrEqual(permits);
+    expect(peakOf(claims).weight, "too few at once to prove anything").toBeGreaterThan(permits / 2);
+    const { holders, line } = await coordinator.inspect("shared", { recipe: "semaphore" });
+    expect({ holders, line }, "nothing is left behind").toEqual({ holders: [], line: [] });
+  });
+
+  test("a wall clock that is set forward costs the permits, safely; one that is set back costs nothing", async () => {
+    const [store, namespace] = [storeOf(), `semaphore-${randomUUID()}`];
+    const clock = new SkewedClock(-hourMs);
+    const losses: unknown[] = [];
+    await using stepped = await coordinate(store, namespace, {
+      clock,
+      onLoss: (reason) => losses.push(reason),
+    });
+    await using other = await coordinate(store, namespace);
+    const [mine, theirs] = [stepped, other].map((each) => each.semaphore("shared", { permits: 3 }));
+    const kept = await mine!.acquire({ permits: 2 });
+    clock.step(-hourMs);
+    expect(kept.isHeld()).toBe(true);
+    expect(kept.remainingMs).toBeGreaterThan(0);
+    expect(kept.remainingMs, "no older, and no younger either").toBeLessThanOrEqual(ttlMs);
+    const waiting = theirs!.acquire({ permits: 2 }).then((lease) => ({ lease, stillHeld: kept.isHeld() }));
+
+    clock.step(3 * hourMs);
+    expect(kept.isHeld(), "at the first look").toBe(false);
+    expect(losses).toEqual(["expired"]);
+    expect(await kept.release()).toBe("gone");
+    const { lease, stillHeld } = await waiting;
+    expect({ held: lease.isHeld(), stillHeld }).toEqual({ held: true, stillHeld: false });
+    // Loss is an ordinary event: the same process, on its stepped clock, may acquire again at once.
+    const again = await mine!.acquire();
+    expect(again.isHeld()).toBe(true);
+    await Promise.all([lease.release(), again.release()]);
+  });
+});
+
+test("the check: sums are of what was held at once, and of nothing else", () => {
+  const span = (token: bigint, weight: number, from: bigint, to: bigint): WeightedClaim[] =>
+    [from, to].map((atNs) => ({ token, weight, atNs }));
+  expect(peakOf([])).toEqual({ tokens: 0, weight: 0 });
+  expect(peakOf([...span(1n, 4, 0n, 9n), ...span(2n, 3, 10n, 20n)])).toEqual({ tokens: 2, weight: 4 });
+  expect(peakOf([...span(1n, 4, 0n, 10n), ...span(2n, 3, 10n, 20n)])).toEqual({ tokens: 2, weight: 7 });
+  expect(peakOf([...span(1n, 4, 0n, 30n), ...span(2n, 3, 5n, 6n), ...span(3n, 2, 7n, 8n)])).toEqual({
+    tokens: 3,
+    weight: 7,
+  });
+});
+
+async function coordinate(
+  store: StoreSpec,
+  namespace: string,
+  { clock, onLoss }: { clock?: SkewedClock; onLoss?: (reason: string) => void } = {},
+): Promise<Coordinator> {
+  return createCoordinator({
+    backend: await openBackend(store, { clock }),
+    namespace,
+    ttlMs,
+    onEvent: (event) => {
+      if (event.type === "lost") onLoss?.(event.reason);
+    },
+  });
+}
+
+/** Until each of them has been granted so many times more. */
+async function busyFor(children: readonly Child[], grants: number): Promise<void> {
+  const before = children.map((child) => child.all("held").length);
+  await waitUntil(`${grants} more grants each`, () => {
+    expect(children.flatMap((child) => child.all("failed"))).toEqual([]);
+    return children.every((child, index) => child.all("held").length >= (before[index] ?? 0) + 2 * grants);
+  });
+}
+
+function claimOf(message: Message): WeightedClaim {
+  const { token, weight, atNs } = message;
+  return { token: BigInt(String(token)), weight: Number(weight), atNs: BigInt(String(atNs)) };
+}
