@@ -100,6 +100,29 @@ test("a role on one prefix is enough for everything", async () => {
   expect(leases).toEqual([]);
 });
 
+test("that role also proclaims, observes, evicts and inspects what others hold", async () => {
+  const [a, b] = [auth, auth].map((each) =>
+    createCoordinator({ backend: etcdBackend({ hosts: server.hosts, auth: each }, { minTtlMs: 1_000 }) }),
+  );
+  const seen: (string | undefined)[] = [];
+  const look = async (): Promise<void> => {
+    for await (const leader of b!.election("e", { candidate: "b" }).observe()) seen.push(leader?.value);
+  };
+  const looking = look();
+  await vi.waitFor(() => expect(seen).toEqual([undefined]));
+  const leadership = await a!.election("e", { candidate: "a" }).campaign({ ttlMs: 3_000 });
+  await leadership.proclaim("proclaimed");
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("proclaimed"));
+  expect(await b!.evict("e", leadership.owner, { recipe: "election" })).toBe(true);
+  expect((await b!.inspect("e", { recipe: "election" })).holders).toMatchObject([{ evicted: true }]);
+  await vi.waitFor(() => expect(leadership.signal.reason).toMatchObject({ reason: "evicted" }), 3_000);
+  await leadership.resign();
+  await vi.waitFor(() => expect(seen.at(-1)).toBe(undefined));
+  await a!.close();
+  await b!.close();
+  await looking;
+});
+
 test("a token that the server has forgotten is replaced: calls, keepalives and watches go on", async () => {
   const events: string[] = [];
   const open = (): ReturnType<typeof createCoordinator> =>

@@ -16,7 +16,7 @@ const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new U
 async function carryOut(name: string, owner: string, leaseOf: string): Promise<void> {
   const [claim] = await claimsOf(etcd, leaseOf);
   const key = Buffer.from(claim!.key.toString().replace(leaseOf, name));
-  await etcd.kv.put({ key, value: Buffer.from(`${owner}:{}`), lease: claim!.lease });
+  await etcd.kv.put({ key, value: Buffer.from(`${owner}:${"0".repeat(16)}:{}`), lease: claim!.lease });
   expect(await claimsOf(etcd, name)).toHaveLength(1);
 }
 

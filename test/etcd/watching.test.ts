@@ -22,6 +22,16 @@ beforeEach(({ skip }) => {
   if (!server.canSabotage) skip("the etcd comes from the environment, and others may use it");
 });
 
+/** Who leads, as an observer sees it: candidates and vacancies, as they come. */
+function observe(coordinator: Coordinator, name: string): { seen: (string | null)[]; ended: Promise<void> } {
+  const seen: (string | null)[] = [];
+  const look = async (): Promise<void> => {
+    const election = coordinator.election(name, { candidate: "observer" });
+    for await (const leader of election.observe()) seen.push(leader && `${leader.candidate}${leader.value}`);
+  };
+  return { seen, ended: look() };
+}
+
 /** So long that no renewal helps: what arrives, arrives by the watch. */
 const ttlMs = 60_000;
 
@@ -102,4 +112,62 @@ test("keys that are no claims neither hold nor block a lock, and operators are t
   expect(holders.map(({ fencingToken }) => fencingToken)).toEqual([tried?.fencingToken]);
   const reasons = events.flatMap((event) => (event.type === "degraded" ? [event.reason] : []));
   expect(reasons).toContain("malformed-record");
+});
+
+test("an observer outlives a broken watch, a compaction and a restart, and looks again after each", async () => {
+  await using proxy: FaultProxy = await startFaultProxy({ target: server.address });
+  const a = coordinate().coordinator;
+  const observer = coordinate(proxy.url("http"));
+  const { seen, ended } = observe(observer.coordinator, "observed");
+  await vi.waitFor(() => expect(seen).toEqual([null]), 2_000);
+  const leadership = await a.election("observed", { candidate: "a" }).campaign();
+  await leadership.proclaim("1");
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("a1"), 2_000);
+
+  proxy.refuse(true);
+  proxy.reset();
+  await leadership.proclaim("2");
+  await compactEverything();
+  proxy.refuse(false);
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("a2"), 5_000);
+  const degradations = observer.events.flatMap((event) => (event.type === "degraded" ? [event.reason] : []));
+  expect(degradations).toContain("pushes-interrupted");
+
+  await server.restart();
+  await vi.waitFor(() => leadership.proclaim("3"), 10_000);
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("a3"), 5_000);
+  await leadership.resign();
+  await vi.waitFor(() => expect(seen.at(-1)).toBe(null), 2_000);
+  await observer.coordinator.close();
+  await ended;
+});
+
+test("a watch that cannot be made yields all the same, and again when it stands", async () => {
+  await using proxy: FaultProxy = await startFaultProxy({ target: server.address });
+  proxy.refuse(true);
+  await using backend = etcdBackend({ hosts: proxy.url("http") });
+  const stop = new AbortController();
+  const changes = backend.leases.watch("unreachable", stop.signal)[Symbol.asyncIterator]();
+  expect((await changes.next()).done).toBe(false);
+  proxy.refuse(false);
+  expect((await changes.next()).done).toBe(false);
+  const last = changes.next();
+  stop.abort();
+  expect((await last).done).toBe(true);
+});
+
+test("a closed backend ends its observations, begun or not, and a watch asked for in vain is none", async () => {
+  const backend = etcdBackend({ hosts: server.hosts });
+  const { signal } = new AbortController();
+  const begun = backend.leases.watch("closing", signal)[Symbol.asyncIterator]();
+  await begun.next();
+  const [pending, late] = [
+    begun.next(),
+    backend.leases.watch("closing-2", signal)[Symbol.asyncIterator]().next(),
+  ];
+  for await (const _ of backend.leases.watch("aborted", AbortSignal.abort())) expect.unreachable();
+  await backend[Symbol.asyncDispose]();
+  expect(await pending).toEqual({ done: true, value: undefined });
+  expect((await late).done).toBe(true);
+  expect(() => backend.leases.watch("closing", signal)).toThrow(expect.objectContaining({ code: "CLOSED" }));
 });

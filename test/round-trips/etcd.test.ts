@@ -134,6 +134,42 @@ test("renewing a crowd of waiters costs one read of their line besides", async (
   expect((await Promise.allSettled(waits)).every(({ status }) => status === "rejected")).toBe(true);
 });
 
+test("a proclamation is one call, however many are made at once", async () => {
+  const { coordinator } = await warmed();
+  const leadership = await coordinator.election("scheduler", { candidate: "a" }).campaign();
+  await counter.since();
+  await leadership.proclaim("first");
+  expect(await counter.since()).toEqual({ Txn: 1 });
+  await Promise.all(Array.from({ length: 20 }, (_, index) => leadership.proclaim(`${index}`)));
+  expect(await counter.since()).toEqual({ Txn: 20 });
+  expect((await coordinator.election("scheduler", { candidate: "b" }).leader())?.value).toBe("19");
+});
+
+test("any number of observers of one name share a watch, and a change costs each a look", async () => {
+  const { coordinator } = await warmed();
+  const election = coordinator.election("observed", { candidate: "a" });
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  const seen = Array.from({ length: 10 }, () => 0);
+  const watching = seen.map(async (_, index) => {
+    for await (const _leader of election.observe({ signal: stop.signal })) seen[index]! += 1;
+  });
+  // At once, and again when the watch stands.
+  let beginning = await counter.since();
+  await waitUntil("everybody has looked", async () => {
+    beginning = sum(beginning, await counter.since());
+    return beginning["Range"] === 20 && seen.every((looks) => looks === 1);
+  });
+  expect(beginning).toEqual({ Watch: 1, "Watch messages": 1, Range: 20 });
+  const leadership = await election.campaign();
+  await waitUntil("everybody has seen the leader", () => seen.every((looks) => looks === 2));
+  expect(await counter.since()).toEqual({ Txn: 1, Range: 10 });
+  stop.abort();
+  await Promise.all(watching);
+  await leadership.resign();
+  expect(callsOf(await counter.since()), "nobody looks any more").toBe(1);
+});
+
 /** How many calls those were, streams and what was said on them included. */
 function callsOf(counts: Counts): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);

@@ -3,6 +3,7 @@ import {
   type AcquireRequest,
   type Granted,
   type Queued,
+  type Random,
   type Refused,
 } from "@leasehold/core";
 import type { Calls } from "./calls.ts";
@@ -11,11 +12,11 @@ import type { ClaimKeys } from "./claim-keys.ts";
 import { Deadline } from "./deadline.ts";
 import { joinLine } from "./join-line.ts";
 import type { LineWatches } from "./line-watches.ts";
-import { hasLapsed, type OwnClaim, type OwnerRecord } from "./own-claim.ts";
+import { hasLapsed, type OwnClaim, type OwnerRecord, type Proof } from "./own-claim.ts";
 import { readClaim, readLine } from "./read-line.ts";
 import type { Roster } from "./roster.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
-import type { SharedLease } from "./shared-lease.ts";
+import { SharedLease } from "./shared-lease.ts";
 import type { SharedLeases } from "./shared-leases.ts";
 import type { Sweeper } from "./sweeper.ts";
 
@@ -27,6 +28,7 @@ export interface Parts {
   readonly roster: Roster;
   readonly watches: LineWatches;
   readonly sweeper: Sweeper;
+  readonly random: Random;
 }
 
 type Answer = Granted | Queued | Refused;
@@ -89,6 +91,7 @@ class Acquisition {
       const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
       if (joined.kind === "present") return await this.#standing();
+      if (lease.gone) return undefined;
       const mustWait = joined.ahead + weight > capacity;
       // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
       if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack(joined.ticket);
@@ -127,27 +130,44 @@ class Acquisition {
     const { key, resource, owner } = this.#record;
     const before = await readClaim(calls, keys, key, this.#deadline.leftMs);
     if (before === undefined) return undefined;
-    if (before.owner !== owner) {
+    const { ticket, leaseId, record } = before;
+    if (record.owner !== owner) {
       // A delayed acquire of an earlier owner of this key name: nobody's.
-      sweeper.discard({ key, ticket: before.ticket });
+      sweeper.discard({ key, ticket });
       return undefined;
     }
-    const lease = leases.withId(before.leaseId);
-    if (!(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
-    // Only a key that is there after its lease was refreshed has been refreshed.
+    const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
+    if (!record.evicted && !(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
-    const now = line.withTicket(before.ticket);
-    return now === undefined ? undefined : this.#answer(lease, now.ticket, now.ahead, line.revision);
+    const now = line.withTicket(ticket);
+    if (now?.leaseId !== leaseId) return undefined;
+    if (!record.evicted) return this.#answer(lease, ticket, now.ahead, line.revision);
+    const { claim: known } = this.#record;
+    const proof = known?.ticket === ticket ? known.proof : lease.proof;
+    return this.#answer(lease, ticket, now.ahead, line.revision, proof);
   }
 
-  #answer(lease: SharedLease, ticket: bigint, ahead: number, revision: bigint): Answer {
+  /** Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never came, nothing is proved. */
+  #evictionLease(id: string): SharedLease {
+    const never = { monoMs: -Infinity, wallMs: -Infinity };
+    return new SharedLease(id, this.#request.ttlMs, never, this.#parts.calls.clock, false);
+  }
+
+  #answer(
+    lease: SharedLease,
+    ticket: bigint,
+    ahead: number,
+    revision: bigint,
+    proof: Proof = lease.proof,
+  ): Answer {
     const { roster, watches } = this.#parts;
     const { resource, owner, capacity, weight, key } = this.#record;
-    const acknowledged = { ticket, ttlMs: lease.ttlMs, validFrom: lease.validFrom };
+    const acknowledged = { ticket, ...proof };
     if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
     const askedAt = this.#parts.calls.now();
-    const seen = { resource, owner, key, capacity, weight, ticket, lease, granted: false, askedAt };
-    const claim = this.#claim(seen);
+    const place = { resource, owner, key, capacity, weight, ticket, lease };
+    const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
     // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
@@ -159,6 +179,7 @@ class Acquisition {
     const known = this.#record.claim;
     if (known?.ticket === seen.ticket) {
       known.askedAt = seen.askedAt;
+      known.proof = seen.proof;
       return known;
     }
     if (known !== undefined) this.#parts.watches.delete(known);

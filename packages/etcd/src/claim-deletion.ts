@@ -1,19 +1,19 @@
 import type { ClaimRef } from "@leasehold/core";
-import type { ICompare } from "etcd3";
 import type { Calls } from "./calls.ts";
+import { hasTicket, isOwnedBy } from "./claim-compares.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
 import { Deadline } from "./deadline.ts";
 import { readLine } from "./read-line.ts";
 
 /**
  * What is to be deleted. Never a key by its name alone: names are used again, and a delete that arrives late must not hit a
- * later claim. What tells a claim for certain is its create revision, or its value, which names the owner.
+ * later claim. What tells a claim for certain is its create revision, or its value, which begins with the owner.
  */
 export type Doomed =
   /** This claim. */
   | { readonly key: Buffer; readonly ticket: bigint }
   /** Whatever claim of this owner the key holds: an acquire was not answered, so its ticket is not known (rule R2). */
-  | { readonly key: Buffer; readonly stored: Buffer }
+  | { readonly key: Buffer; readonly owner: string }
   /** Whatever the owner has on the resource: it was not acquired by this process, so all must be looked for. */
   | ClaimRef;
 
@@ -25,16 +25,12 @@ export async function deleteClaim(
   timeoutMs: number,
 ): Promise<boolean> {
   const deadline = new Deadline(calls.clock, timeoutMs);
-  const found = "owner" in doomed ? await find(calls, keys, doomed, timeoutMs) : doomed;
+  const found = "key" in doomed ? doomed : await find(calls, keys, doomed, timeoutMs);
   if (found === undefined) return false;
   const { key } = found;
-  const compare: ICompare =
-    "ticket" in found
-      ? { key, target: "Create", result: "Equal", create_revision: String(found.ticket) }
-      : { key, target: "Value", result: "Equal", value: found.stored };
+  const compare = "ticket" in found ? [hasTicket(key, found.ticket)] : isOwnedBy(key, found.owner);
   const { succeeded } = await calls.unary(
-    ({ kv }, options) =>
-      kv.txn({ compare: [compare], success: [{ request_delete_range: { key } }] }, options),
+    ({ kv }, options) => kv.txn({ compare, success: [{ request_delete_range: { key } }] }, options),
     deadline.leftMs,
   );
   return succeeded;

@@ -2,10 +2,12 @@ import {
   LeaseholdError,
   type AcquireRequest,
   type CallOptions,
+  type ClaimRef,
   type Degradation,
   type Granted,
   type GrantListener,
   type LeaseStore,
+  type ProposeRequest,
   type Queued,
   type Random,
   type Refused,
@@ -18,23 +20,32 @@ import { acquireClaim, type Parts } from "./acquisition.ts";
 import type { Calls } from "./calls.ts";
 import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
+import { evictClaim } from "./eviction.ts";
 import { inspectResource } from "./inspection.ts";
 import { LineWatches } from "./line-watches.ts";
 import type { OwnerRecord } from "./own-claim.ts";
+import { proposeValue } from "./proposal.ts";
 import { renewClaims } from "./renewal.ts";
+import { ResourceWatches } from "./resource-watches.ts";
 import { Roster } from "./roster.ts";
 import { toLeaseholdError } from "./rpc-failure.ts";
 import { SharedLeases } from "./shared-leases.ts";
 import { Sweeper } from "./sweeper.ts";
 
-/** Claims as keys in etcd. */
+/**
+ * Claims as keys in etcd. Requests that say `announce` are like any others: whoever watches a resource watches its keys, so
+ * the store itself tells of every change, expiry included.
+ */
 export class EtcdLeaseStore implements LeaseStore {
   readonly #parts: Parts;
+  readonly #resourceWatches: ResourceWatches;
   readonly #degraded: (degradation: Degradation) => void;
   #closed = false;
 
   constructor(calls: Calls, keys: ClaimKeys, random: Random, degraded: (degradation: Degradation) => void) {
     this.#degraded = degraded;
+    const interrupted = (message: string): void =>
+      degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` });
     const roster = new Roster(keys);
     const leases = new SharedLeases(calls, random, () => watches.lookAgain());
     const sweeper = new Sweeper(calls, keys, roster, leases);
@@ -48,9 +59,10 @@ export class EtcdLeaseStore implements LeaseStore {
         );
       },
       gone: (claim) => roster.claimGone(claim),
-      interrupted: (message) => degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` }),
+      interrupted,
     });
-    this.#parts = { calls, keys, leases, roster, watches, sweeper };
+    this.#parts = { calls, keys, leases, roster, watches, sweeper, random };
+    this.#resourceWatches = new ResourceWatches(calls, keys, random, interrupted);
   }
 
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
@@ -85,6 +97,25 @@ export class EtcdLeaseStore implements LeaseStore {
     }
   }
 
+  async propose(request: ProposeRequest): Promise<boolean> {
+    this.#assertOpen();
+    try {
+      return await proposeValue(this.#parts, request);
+    } catch (error) {
+      throw toLeaseholdError(error, "proposal", true);
+    }
+  }
+
+  async evict(request: ClaimRef & CallOptions): Promise<boolean> {
+    this.#assertOpen();
+    return evictClaim(this.#parts, request);
+  }
+
+  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
+    this.#assertOpen();
+    return this.#resourceWatches.watch(resource, signal);
+  }
+
   async inspect(resource: string, options: CallOptions): Promise<Snapshot> {
     this.#assertOpen();
     try {
@@ -112,7 +143,8 @@ export class EtcdLeaseStore implements LeaseStore {
     this.#closed = true;
     const { leases, roster, watches, sweeper } = this.#parts;
     sweeper.close();
-    await Promise.all([watches.close(), leases.revokeAll(roster.leases, timeoutMs)]);
+    const observers = this.#resourceWatches.close();
+    await Promise.all([observers, watches.close(), leases.revokeAll(() => roster.leases, timeoutMs)]);
   }
 
   #assertOpen(): void {
@@ -120,9 +152,9 @@ export class EtcdLeaseStore implements LeaseStore {
   }
 }
 
-/** By ticket, if it is known for certain which claim the owner has; else by what only this owner can have written. */
-function doomedOf({ key, stored, claim, pending, doubtful }: OwnerRecord): Doomed {
-  return claim === undefined || doubtful || pending > 0 ? { key, stored } : { key, ticket: claim.ticket };
+/** By ticket, if it is known for certain which claim the owner has; else by the owner, which the value names. */
+function doomedOf({ key, owner, claim, pending, doubtful }: OwnerRecord): Doomed {
+  return claim === undefined || doubtful || pending > 0 ? { key, owner } : { key, ticket: claim.ticket };
 }
 
 function closedError(): LeaseholdError {

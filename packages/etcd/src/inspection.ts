@@ -22,7 +22,7 @@ export async function inspectResource(
 ): Promise<Snapshot> {
   const deadline = new Deadline(calls.clock, timeoutMs);
   const line = await readLine(calls, keys, resource, timeoutMs, { values: true });
-  const strange = line.malformed + line.claims.filter(({ owner }) => owner === "").length;
+  const strange = line.malformed + line.claims.filter(({ record }) => record.owner === "").length;
   if (strange > 0) malformed(strange);
 
   const remaining = new Map<string, number>();
@@ -42,8 +42,8 @@ export async function inspectResource(
     );
   }
 
-  const view = ({ owner, ticket, weight, value, leaseId }: LineClaim): ClaimView => {
-    return { owner, ticket, weight, value, remainingMs: Math.ceil(remaining.get(leaseId) ?? 0) };
+  const view = ({ ticket, weight, record, leaseId }: LineClaim): ClaimView => {
+    return { ...record, ticket, weight, remainingMs: Math.ceil(remaining.get(leaseId) ?? 0) };
   };
   const living = line.claims.filter(({ leaseId }) => remaining.has(leaseId));
   return {

@@ -91,6 +91,15 @@ export async function listLeaseKeys(
   return null;
 }
 
+/** The ttl that the lease was granted with; null when it has ended. It is not refreshed. */
+export async function leaseTtlMs(calls: Calls, id: string, timeoutMs: number): Promise<number | null> {
+  const { TTL, grantedTTL } = await calls.unary(
+    ({ leaseClient }, options) => leaseClient.leaseTimeToLive({ ID: id }, options),
+    timeoutMs,
+  );
+  return Number(TTL) < 0 ? null : Number(grantedTTL) * 1000;
+}
+
 /** Ends the lease and every claim on it. */
 export async function revokeLease(calls: Calls, id: string, timeoutMs: number): Promise<void> {
   try {

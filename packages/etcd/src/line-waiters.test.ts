@@ -20,7 +20,8 @@ beforeEach(() => {
 function claim(ticket: number, weight = 1, capacity = 1): OwnClaim {
   const key = keys.claim("r", capacity, weight, ticket);
   const place = { resource: "r", owner: ownerOf(ticket), key, capacity, weight };
-  return { ...place, ticket: BigInt(ticket), lease, granted: false, askedAt: systemClock.now() };
+  const seen = { granted: false, evicted: false, askedAt: systemClock.now(), proof: lease.proof };
+  return { ...place, ticket: BigInt(ticket), lease, ...seen };
 }
 
 function kv(ticket: number, revision: number, weight = 1, capacity = 1): IKeyValue {

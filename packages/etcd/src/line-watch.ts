@@ -1,10 +1,10 @@
 import type { Random, Timer } from "@leasehold/core";
 import type { Calls } from "./calls.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
+import { LastingWatch } from "./lasting-watch.ts";
 import { LineWaiters, type Changes } from "./line-waiters.ts";
 import type { OwnClaim } from "./own-claim.ts";
 import { readLine } from "./read-line.ts";
-import { WatchStream } from "./watch-stream.ts";
 
 export interface LineWatchHandler {
   /** These waiters stand in front by now. */
@@ -22,8 +22,6 @@ export interface LineWatchHandler {
 /** How long a watch outlives its last waiter. A busy lock would otherwise pay for a new one at each turn. */
 const lingerMs = 500;
 const readTimeoutMs = 2_000;
-const shortestBackoffMs = 50;
-const longestBackoffMs = 2_000;
 
 /**
  * Watches one line for all waiters of this process: one watch, however many wait. It starts at "now", then the line is read
@@ -38,11 +36,8 @@ export class LineWatch {
   readonly #capacity: number;
   readonly #handler: LineWatchHandler;
   readonly #waiters: LineWaiters;
-  #stream: WatchStream | undefined;
-  #timer: Timer | undefined;
+  #watch: LastingWatch | undefined;
   #linger: Timer | undefined;
-  #backoffMs = shortestBackoffMs;
-  #interrupted = false;
   #reading = false;
   #readAgain = false;
   #closed = false;
@@ -77,7 +72,7 @@ export class LineWatch {
     const changes = this.#waiters.add(claim, ahead, revision);
     const mine = changes.granted.includes(claim);
     this.#apply({ ...changes, granted: changes.granted.filter((other) => other !== claim) });
-    if (this.#stream === undefined && this.#timer === undefined) this.#open();
+    this.#watch ??= this.#open();
     this.#lingerIfIdle();
     return mine;
   }
@@ -89,37 +84,23 @@ export class LineWatch {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#timer?.cancel();
     this.#linger?.cancel();
-    await this.#stream?.close();
+    await this.#watch?.close();
   }
 
-  #open(): void {
-    this.#timer = undefined;
-    this.#stream = new WatchStream(this.#calls, this.#keys.line(this.#resource, this.#capacity), {
-      created: (revision) => {
-        this.#backoffMs = shortestBackoffMs;
+  #open(): LastingWatch {
+    const line = this.#keys.line(this.#resource, this.#capacity);
+    return new LastingWatch(this.#calls, this.#random, line, "deletions", {
+      created: (revision, again) => {
         this.#apply(this.#waiters.watchedFrom(revision));
-        if (!this.#interrupted) return;
-        this.#interrupted = false;
-        this.#handler.resumed();
+        if (again) this.#handler.resumed();
       },
-      deleted: (events) => this.#apply(this.#waiters.deleted(events)),
-      broken: (failure) => {
-        this.#stream = undefined;
+      heard: (events) => this.#apply(this.#waiters.deleted(events)),
+      broken: (message, first) => {
         this.#waiters.unwatched();
-        if (!this.#interrupted) this.#handler.interrupted(failure.message);
-        this.#interrupted = true;
-        this.#timer = this.#calls.clock.schedule(this.#nextBackoffMs(), () => this.#open());
+        if (first) this.#handler.interrupted(message);
       },
     });
-  }
-
-  /** Jitter: after a server's restart all its clients come back at once. */
-  #nextBackoffMs(): number {
-    const delayMs = this.#backoffMs * (0.5 + this.#random.fraction() / 2);
-    this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs);
-    return delayMs;
   }
 
   #apply({ granted, gone, unclear }: Changes): void {

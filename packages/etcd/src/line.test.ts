@@ -13,15 +13,20 @@ function kv(key: Buffer, revision: number, lease = "7", value = ""): IKeyValue {
 }
 
 function claim(digit: string, revision: number, weight = 1, capacity = 1): IKeyValue {
-  return kv(keys.claim("r", capacity, weight, revision), revision, "7", `${ownerOf(digit)}:{}`);
+  return kv(
+    keys.claim("r", capacity, weight, revision),
+    revision,
+    "7",
+    `${ownerOf(digit)}:${"0".repeat(16)}:{}`,
+  );
 }
 
 const granted = (line: Line): string[] =>
-  line.claims.filter((each) => each.granted).map(({ owner }) => owner[0]!);
+  line.claims.filter((each) => each.granted).map(({ record }) => record.owner[0]!);
 
 test("claims stand in the order in which they were created, whatever the order of their keys", () => {
   const line = new Line(keys, [claim("a", 30), claim("b", 10), claim("c", 20)], 40n);
-  expect(line.claims.map(({ owner, ticket }) => [owner[0], ticket])).toEqual([
+  expect(line.claims.map(({ record, ticket }) => [record.owner[0], ticket])).toEqual([
     ["b", 10n],
     ["c", 20n],
     ["a", 30n],
@@ -67,7 +72,7 @@ test("a claim is found by its ticket, and, where values were read, by its owner"
     [claim("a", 1), claim("b", 2), kv(keys.claim("r", 1, 1, 3), 3, "7", "no owner")],
     9n,
   );
-  expect(line.withTicket(2n)?.owner).toBe(ownerOf("b"));
+  expect(line.withTicket(2n)?.record.owner).toBe(ownerOf("b"));
   expect(line.ofOwner(ownerOf("b"))?.ticket).toBe(2n);
-  expect(line.withTicket(3n)).toMatchObject({ owner: "", value: "", ahead: 2 });
+  expect(line.withTicket(3n)).toMatchObject({ record: { owner: "", value: "", evicted: false }, ahead: 2 });
 });

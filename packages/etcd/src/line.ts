@@ -1,6 +1,6 @@
 import type { IKeyValue } from "etcd3";
 import type { ClaimKeys } from "./claim-keys.ts";
-import { decodeRecord } from "./claim-record.ts";
+import { decodeRecord, type ClaimRecord } from "./claim-record.ts";
 
 /** A claim as it stands in a line. */
 export interface LineClaim {
@@ -8,15 +8,18 @@ export interface LineClaim {
   readonly ticket: bigint;
   readonly weight: number;
   readonly capacity: number;
+  /** When its value was last written. */
+  readonly revision: bigint;
   /** The lease that keeps it, as etcd writes it: decimal digits. */
   readonly leaseId: string;
-  /** Empty where only keys were read. */
-  readonly owner: string;
-  readonly value: string;
+  /** What its value says; where only keys were read, of nobody. */
+  readonly record: ClaimRecord;
   /** The weights of all who stand before it. */
   readonly ahead: number;
   readonly granted: boolean;
 }
+
+const nobody: ClaimRecord = { owner: "", sequence: 0, evicted: false, value: "" };
 
 /** A resource's claims as one read saw them. */
 export class Line {
@@ -37,11 +40,12 @@ export class Line {
     parsed.sort((a, b) => (a.ticket < b.ticket ? -1 : a.ticket > b.ticket ? 1 : 0));
     let ahead = 0;
     this.claims = parsed.map(({ kv, key: { weight, capacity }, ticket }) => {
-      const { owner, value } = decodeRecord(kv.value) ?? { owner: "", value: "" };
+      const record = decodeRecord(kv.value) ?? nobody;
       const granted = ahead + weight <= capacity;
       ahead += weight;
       const place = { ahead: ahead - weight, granted };
-      return { key: kv.key, ticket, weight, capacity, leaseId: kv.lease, owner, value, ...place };
+      const stored = { key: kv.key, leaseId: kv.lease, revision: BigInt(kv.mod_revision), record };
+      return { ticket, weight, capacity, ...stored, ...place };
     });
   }
 
@@ -51,7 +55,7 @@ export class Line {
 
   /** Only where values were read. */
   ofOwner(owner: string): LineClaim | undefined {
-    return this.claims.find((claim) => claim.owner === owner);
+    return this.claims.find(({ record }) => record.owner === owner);
   }
 
   /** The weights of all claims: what a newcomer would have ahead of it. */

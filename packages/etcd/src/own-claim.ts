@@ -1,5 +1,8 @@
-import { elapsedMs, type ClaimRef, type Clock, type Instant } from "@leasehold/core";
+import { elapsedMs, type Acknowledged, type ClaimRef, type Clock, type Instant } from "@leasehold/core";
 import type { SharedLease } from "./shared-lease.ts";
+
+/** What an acknowledgement proved of how long a claim lives. */
+export type Proof = Omit<Acknowledged, "ticket">;
 
 /** A claim of this process, as the store has acknowledged it. */
 export interface OwnClaim extends ClaimRef {
@@ -10,8 +13,12 @@ export interface OwnClaim extends ClaimRef {
   readonly lease: SharedLease;
   /** Once true it stays true: nothing can join ahead of a granted claim. */
   granted: boolean;
+  /** It was seen to be evicted: it is not on `lease` any more, and nothing refreshes it. Once true it stays true. */
+  evicted: boolean;
   /** When it was last acquired, or asked to be renewed. */
   askedAt: Instant;
+  /** Its last acknowledgement. Its lease may have been refreshed since, without it. */
+  proof: Proof;
 }
 
 /**
@@ -28,7 +35,7 @@ export interface OwnerRecord extends ClaimRef {
   readonly weight: number;
   /** Where all tries of this owner write: the second finds the claim of the first. */
   readonly key: Buffer;
-  /** What they write: it names the owner, so it tells this claim from any other that the key ever held. */
+  /** What they write. It names the owner, which tells this claim from any other that the key ever held. */
   readonly stored: Buffer;
   readonly slot: number;
   /** How many acquires of this owner are under way. */

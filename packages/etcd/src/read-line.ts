@@ -1,3 +1,4 @@
+import type { IRangeResponse } from "etcd3";
 import type { Calls } from "./calls.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
 import { Line, type LineClaim } from "./line.ts";
@@ -18,13 +19,20 @@ export async function readLine(
   return new Line(keys, kvs, BigInt(header.revision));
 }
 
-/** The claim under this key, whoever owns it; where it stands is not known. */
+/** A claim of which only its key was read: where it stands is not known. */
+export type LoneClaim = Omit<LineClaim, "ahead" | "granted">;
+
+/** The claim under this key, whoever owns it. */
 export async function readClaim(
   calls: Calls,
   keys: ClaimKeys,
   key: Buffer,
   timeoutMs: number,
-): Promise<Pick<LineClaim, "ticket" | "owner" | "leaseId"> | undefined> {
-  const { kvs, header } = await calls.unary(({ kv }, options) => kv.range({ key }, options), timeoutMs);
-  return new Line(keys, kvs, BigInt(header.revision)).claims[0];
+): Promise<LoneClaim | undefined> {
+  return claimIn(keys, await calls.unary(({ kv }, options) => kv.range({ key }, options), timeoutMs));
+}
+
+/** The claim in a read of one key. */
+export function claimIn(keys: ClaimKeys, read: IRangeResponse | null | undefined): LoneClaim | undefined {
+  return read ? new Line(keys, read.kvs, 0n).claims[0] : undefined;
 }

@@ -1,8 +1,8 @@
-import type { CallOptions, Instant, RenewAnswer, RenewRequest } from "@leasehold/core";
+import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Parts } from "./acquisition.ts";
 import { Deadline } from "./deadline.ts";
-import { hasLapsed, type OwnClaim } from "./own-claim.ts";
-import { readLine } from "./read-line.ts";
+import { hasLapsed, type OwnClaim, type Proof } from "./own-claim.ts";
+import { readClaim, readLine } from "./read-line.ts";
 import { toLeaseholdError } from "./rpc-failure.ts";
 import type { LineClaim } from "./line.ts";
 import type { SharedLease } from "./shared-lease.ts";
@@ -11,8 +11,7 @@ import type { LeaseKeys } from "./shared-leases.ts";
 /** What a refresh of a lease proved. */
 interface Refresh {
   readonly keys: LeaseKeys;
-  readonly validFrom: Instant;
-  readonly ttlMs: number;
+  readonly proof: Proof;
 }
 
 /** Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per line that is waited in. */
@@ -48,23 +47,33 @@ class Renewal {
     const claim = record?.claim;
     // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
     if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
-    if (claim.ticket !== request.ticket || claim.lease.gone) return { kind: "gone" };
+    if (claim.ticket !== request.ticket) return { kind: "gone" };
+    if (claim.evicted || claim.lease.gone) return this.#offLease(claim);
     const { calls, sweeper } = this.#parts;
     if (hasLapsed(claim, calls.clock)) {
       sweeper.discard(claim);
       return this.#gone(claim);
     }
     claim.askedAt = calls.now();
-    const [{ keys, ...acknowledged }, granted] = await Promise.all([
+    const [{ keys, proof }, granted] = await Promise.all([
       this.#refresh(claim.lease),
       claim.granted || this.#isFront(claim),
     ]);
-    if (keys === null) return this.#gone(claim);
-    // The list is the leader's own view, and may lag behind a claim that was just written through another member.
+    if (keys === null) return this.#offLease(claim);
+    // An eviction has moved it; or the list, the leader's own view, lags behind a claim that another member just wrote.
     if (!this.#lists(keys, claim)) return this.#renewUnsure(request, claim);
     if (granted) this.#granted(claim);
-    const aheadMs = claim.granted ? 0 : acknowledged.ttlMs;
-    return { kind: "renewed", ticket: claim.ticket, granted: claim.granted, aheadMs, ...acknowledged };
+    claim.proof = proof;
+    const aheadMs = claim.granted ? 0 : proof.ttlMs;
+    return { kind: "renewed", ticket: claim.ticket, granted: claim.granted, aheadMs, ...proof };
+  }
+
+  /** Its lease has ended, or is not its lease any more: there is nothing to refresh. What is left is an evicted claim. */
+  async #offLease(claim: OwnClaim): Promise<RenewAnswer> {
+    const { calls, keys } = this.#parts;
+    const found = await readClaim(calls, keys, claim.key, this.#deadline.leftMs);
+    if (found?.ticket !== claim.ticket || !found.record.evicted) return this.#gone(claim);
+    return this.#evicted(claim);
   }
 
   /** A claim that this process did not acquire, or is not sure of: the store tells its lease and its ticket. */
@@ -72,13 +81,19 @@ class Renewal {
     const mine = claim?.ticket === request.ticket ? claim : undefined;
     const before = await this.#seen(request);
     if (before === undefined) return this.#gone(mine);
-    const { keys, ...acknowledged } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
-    // Only a key that is there after its lease was refreshed has been refreshed.
-    const now = keys === null ? undefined : await this.#seen(request);
-    if (now === undefined) return this.#gone(mine);
+    // Its lease is one that nobody may keep alive.
+    if (before.record.evicted) return this.#evicted(mine);
+    const { keys, proof } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    const now = await this.#seen(request);
+    if (now?.record.evicted) return this.#evicted(mine);
+    if (now === undefined || keys === null) return this.#gone(mine);
     const { ticket, granted } = now;
-    if (granted && mine !== undefined) this.#granted(mine);
-    return { kind: "renewed", ticket, granted, aheadMs: granted ? 0 : acknowledged.ttlMs, ...acknowledged };
+    if (mine !== undefined) {
+      if (granted) this.#granted(mine);
+      mine.proof = proof;
+    }
+    return { kind: "renewed", ticket, granted, aheadMs: granted ? 0 : proof.ttlMs, ...proof };
   }
 
   /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
@@ -86,7 +101,7 @@ class Renewal {
     const { calls, keys } = this.#parts;
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { values: true });
     const found = line.withTicket(ticket);
-    return found?.owner === owner ? found : undefined;
+    return found?.record.owner === owner ? found : undefined;
   }
 
   #refresh(lease: SharedLease): Promise<Refresh> {
@@ -94,7 +109,7 @@ class Renewal {
     if (refresh === undefined) {
       refresh = this.#parts.leases.refresh(lease, this.#deadline.leftMs).then((keys) => {
         if (lease.ours) this.#parts.sweeper.listed(keys);
-        return { keys, validFrom: lease.validFrom, ttlMs: lease.ttlMs };
+        return { keys, proof: lease.proof };
       });
       this.#refreshes.set(lease, refresh);
     }
@@ -110,6 +125,12 @@ class Renewal {
     if (claim.granted) return;
     claim.granted = true;
     this.#parts.watches.delete(claim);
+  }
+
+  /** It stays in its line, and may still be granted there, until it is released or its key ends. */
+  #evicted(claim: OwnClaim | undefined): RenewAnswer {
+    if (claim !== undefined) claim.evicted = true;
+    return { kind: "evicted" };
   }
 
   #gone(claim: OwnClaim | undefined): RenewAnswer {

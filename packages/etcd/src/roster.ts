@@ -109,8 +109,9 @@ export class Roster {
   #add({ resource, owner, capacity, weight, value }: AcquireRequest): OwnerRecord {
     const slot = this.#slots.take(lineOf(resource, capacity, weight));
     const key = this.#keys.claim(resource, capacity, weight, slot);
+    const stored = encodeRecord({ owner, sequence: 0, evicted: false, value });
     const record: OwnerRecord = {
-      ...{ resource, owner, capacity, weight, key, slot, stored: encodeRecord({ owner, value }) },
+      ...{ resource, owner, capacity, weight, key, slot, stored },
       ...{ pending: 0, doubtful: false, claim: undefined, deleted: false, departedUntilMs: 0 },
     };
     this.#records.set(idOf(record), record);

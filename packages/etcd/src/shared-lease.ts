@@ -1,4 +1,5 @@
 import { elapsedMs, type Clock, type Instant } from "@leasehold/core";
+import type { Proof } from "./own-claim.ts";
 
 /**
  * An etcd lease, on which any number of claims hang. A claim's deadline is that of its lease: what counts is when the lease
@@ -30,6 +31,11 @@ export class SharedLease {
   /** A moment before the last acknowledged grant or keepalive was sent (rule R4). */
   get validFrom(): Instant {
     return this.#validFrom;
+  }
+
+  /** What its last acknowledged grant or keepalive proves for the claims that were on it then. */
+  get proof(): Proof {
+    return { ttlMs: this.#ttlMs, validFrom: this.#validFrom };
   }
 
   /** The store has said that there is no such lease, and so none of its claims. Final. */

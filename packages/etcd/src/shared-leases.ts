@@ -132,14 +132,17 @@ export class SharedLeases {
     return keys === null ? null : new Set(keys.map((key) => key.toString("latin1")));
   }
 
-  /** Ends every lease of this process but those `inUse`. Bounded; a lease that it cannot reach ends by itself. */
-  async revokeAll(inUse: ReadonlySet<SharedLease>, timeoutMs: number): Promise<void> {
+  /** Ends every lease of this process but those `inUse` by then. Bounded; a lease that it cannot reach ends by itself. */
+  async revokeAll(inUse: () => ReadonlySet<SharedLease>, timeoutMs: number): Promise<void> {
     // An acquire that finds its lease revoked must not be granted another.
     this.#closed = true;
     const deadline = new Deadline(this.#calls.clock, timeoutMs);
     const granting = Promise.allSettled(this.#granting.values());
     await within(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
-    const over = this.ours.filter((lease) => !inUse.has(lease));
+    const used = inUse();
+    const over = this.ours.filter((lease) => !used.has(lease));
+    // Known before it is done: an acquire that is answered from now on must not take a claim on one of them for its own.
+    for (const lease of over) lease.ended();
     const revoked = over.map((lease) => revokeLease(this.#calls, lease.id, deadline.leftMs));
     await Promise.allSettled(revoked);
   }

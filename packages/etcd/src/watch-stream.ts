@@ -1,5 +1,5 @@
 import type { Timer } from "@leasehold/core";
-import type { IDuplexStream, IEvent, IWatchRequest, IWatchResponse } from "etcd3";
+import type { IDuplexStream, IEvent, IWatchCreateRequest, IWatchRequest, IWatchResponse } from "etcd3";
 import type { Calls } from "./calls.ts";
 import type { KeyRange } from "./claim-keys.ts";
 import type { Endpoint } from "./endpoints.ts";
@@ -7,21 +7,27 @@ import { RpcAttempt } from "./rpc-attempt.ts";
 import { classify, RpcFailure } from "./rpc-failure.ts";
 
 export interface WatchHandler {
-  /** From now on every deletion after `revision` is told, in the order of the store. */
+  /** From now on everything that it is to tell, and that comes after `revision`, is told, in the order of the store. */
   created(revision: bigint): void;
-  /** All deletions of one or more whole revisions. */
-  deleted(events: readonly IEvent[]): void;
+  /** All that there is to tell of one or more whole revisions. */
+  heard(events: readonly IEvent[]): void;
   /** The watch tells nothing any more. At most once, and never after `close`. */
   broken(failure: RpcFailure): void;
 }
+
+/**
+ * What a watch tells. `deletions`: each with the key as it was before; puts are filtered out at the server, since nobody
+ * waits for those who come, and a value that is replaced moves nobody. `changes`: that there was a put or a deletion.
+ */
+export type WatchKind = "deletions" | "changes";
 
 /** A watch that is not there after this long never comes; it would be silent for as long as anybody waits. */
 const createTimeoutMs = 3_000;
 const cancelTimeoutMs = 250;
 
 /**
- * One watch for deletions, from "now". Never from a past revision: those are served by a loop that etcd runs every 100 ms,
- * which is where its own mutex loses its time. Puts are filtered out at the server: nobody waits for those who come.
+ * One watch, from "now". Never from a past revision: those are served by a loop that etcd runs every 100 ms, which is where
+ * its own mutex loses its time.
  */
 export class WatchStream {
   readonly #calls: Calls;
@@ -34,7 +40,7 @@ export class WatchStream {
   #over = false;
   #timer: Timer;
 
-  constructor(calls: Calls, range: KeyRange, handler: WatchHandler) {
+  constructor(calls: Calls, range: KeyRange, kind: WatchKind, handler: WatchHandler) {
     this.#calls = calls;
     this.#handler = handler;
     this.#timer = calls.clock.schedule(createTimeoutMs, () =>
@@ -44,7 +50,7 @@ export class WatchStream {
       if (endpoint === this.#endpoint)
         this.#break(new RpcFailure("unanswered", "its connection was given up"));
     });
-    this.#open(range).catch((error: unknown) =>
+    this.#open(range, kind).catch((error: unknown) =>
       this.#break(error instanceof RpcFailure ? error : new RpcFailure("unsent", String(error))),
     );
   }
@@ -58,7 +64,7 @@ export class WatchStream {
     timer.cancel();
   }
 
-  async #open(range: KeyRange): Promise<void> {
+  async #open(range: KeyRange, kind: WatchKind): Promise<void> {
     const { endpoint, token } = await this.#calls.forStream(createTimeoutMs);
     if (this.#over) return;
     this.#endpoint = endpoint;
@@ -67,7 +73,8 @@ export class WatchStream {
     const stream = await endpoint.client.watchClient.watch(this.#attempt.callOptions);
     this.#listen(stream);
     if (this.#over) return stream.cancel();
-    stream.write({ create_request: { ...range, prev_kv: true, filters: ["Noput"] } });
+    const deletions: IWatchCreateRequest = { ...range, prev_kv: true, filters: ["Noput"] };
+    stream.write({ create_request: kind === "deletions" ? deletions : range });
   }
 
   #listen(stream: IDuplexStream<IWatchRequest, IWatchResponse>): void {
@@ -99,7 +106,7 @@ export class WatchStream {
       this.#timer.cancel();
       this.#handler.created(BigInt(response.header.revision));
     }
-    if (response.events.length > 0) this.#handler.deleted(response.events);
+    if (response.events.length > 0) this.#handler.heard(response.events);
   }
 
   #break(failure: RpcFailure): void {
