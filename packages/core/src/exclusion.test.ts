@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 import { SimClock, withFaults, type Link, type StoreCall } from "@leasehold/testing";
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -64,7 +66,7 @@ class World {
   /** The promise itself, at this very moment: one believer at most, and nobody who was there before a later one. */
   check(): void {
     const believers = this.processes.flatMap(({ leases }) => [...leases].filter((lease) => lease.isHeld()));
-    expect(believers.length).toBeLessThanOrEqual(1);
+    assert.ok(believers.length <= 1, `${believers.length} believe to hold it`);
     for (const lease of believers) this.guard.claim(lease.fencingToken);
   }
 
@@ -79,14 +81,18 @@ class World {
       await this.clock.advance(100);
       this.check();
     }
-    expect(this.processes.map(({ pending }) => pending)).toEqual([0, 0, 0]);
+    assert.deepEqual(
+      this.processes.map(({ pending }) => pending),
+      [0, 0, 0],
+      "everybody has settled",
+    );
     const next = this.process();
     const attempt = next.coordinator.lock(name).acquire();
     await this.clock.advance(2 * ttlMs);
     this.guard.claim((await attempt).fencingToken);
     await this.close(next);
     for (const process of this.processes) await this.close(process);
-    expect(this.clock.pending).toBe(0);
+    assert.equal(this.clock.pending, 0, "no timer is left");
   }
 
   async close({ coordinator }: Process): Promise<void> {
