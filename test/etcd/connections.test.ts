@@ -87,8 +87,10 @@ test("a client that was handed over: its retries and its breaker touch none of o
     );
     expect(again).toMatchObject({ kind: i === 0 ? "granted" : "queued" });
   }
-  await backend[Symbol.asyncDispose]();
+  for (let i = 0; i < 4; i++)
+    await backend.leases.release({ ...request("handed", { owner: String(i).repeat(32) }), timeoutMs: 3_000 });
   expect(await claimsOf(etcd, "handed")).toEqual([]);
+  await backend[Symbol.asyncDispose]();
   expect(await client.get("still open").string()).toBe(null);
 });
 

@@ -58,7 +58,8 @@ test("a closed backend refuses, and closing it again is nothing", async () => {
   expect(await leasesOf(etcd)).toEqual([]);
 });
 
-test("a close in the middle of an acquire leaves no lease, and settles the acquire", async () => {
+test("a close in the middle of an acquire settles it, and leaves a lease only to a claim that was acquired", async () => {
+  let acquired = 0;
   for (let i = 0; i < 10; i++) {
     const backend = etcdBackend({ hosts: server.hosts });
     const claim = { resource: `mid-${i}`, owner: "b".repeat(32), ttlMs: 60_000, capacity: 1, weight: 1 };
@@ -71,9 +72,13 @@ test("a close in the middle of an acquire leaves no lease, and settles the acqui
     // Grant and join are two round trips; the close falls somewhere into them.
     for (let turns = 0; turns < i * 3; turns++) await new Promise((resolve) => setImmediate(resolve));
     await backend[Symbol.asyncDispose]();
-    expect(["answered", "CLOSED", "BACKEND_UNAVAILABLE", "OUTCOME_UNKNOWN"]).toContain(await acquiring);
+    const outcome = await acquiring;
+    expect(["answered", "CLOSED", "BACKEND_UNAVAILABLE", "OUTCOME_UNKNOWN"]).toContain(outcome);
+    if (outcome === "answered") acquired += 1;
   }
-  await expect.poll(() => leasesOf(etcd)).toEqual([]);
+  // Whoever was told "granted" and never released it keeps its ttl: its work may be going on.
+  await expect.poll(() => leasesOf(etcd)).toHaveLength(acquired);
+  for (const id of await leasesOf(etcd)) await etcd.leaseClient.leaseRevoke({ ID: id });
 });
 
 /** Lets a process do its part up to its message, then the server its own, and says how long the process took to end. */

@@ -11,7 +11,7 @@ import type { ClaimKeys } from "./claim-keys.ts";
 import { Deadline } from "./deadline.ts";
 import { joinLine } from "./join-line.ts";
 import type { LineWatches } from "./line-watches.ts";
-import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
+import { hasLapsed, type OwnClaim, type OwnerRecord } from "./own-claim.ts";
 import { readClaim, readLine } from "./read-line.ts";
 import type { Roster } from "./roster.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
@@ -65,6 +65,7 @@ class Acquisition {
   }
 
   async run(): Promise<Answer> {
+    await this.#endLapsed();
     for (let left = tries; left > 0; left--) {
       const answer = await this.#try();
       if (answer === undefined) continue;
@@ -100,6 +101,17 @@ class Acquisition {
     }
   }
 
+  /** A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, but joins anew (rule R2). */
+  async #endLapsed(): Promise<void> {
+    const { claim } = this.#record;
+    const { calls, keys, watches } = this.#parts;
+    if (claim === undefined || !hasLapsed(claim, calls.clock)) return;
+    watches.delete(claim);
+    const { key, ticket } = claim;
+    await this.#beforeWriting(deleteClaim(calls, keys, { key, ticket }, this.#deadline.leftMs));
+    this.#record.claim = undefined;
+  }
+
   /** What fails before the claim is written leaves no doubt about the claim. */
   async #beforeWriting<T>(step: Promise<T>): Promise<T> {
     try {
@@ -133,7 +145,9 @@ class Acquisition {
     const { resource, owner, capacity, weight, key } = this.#record;
     const acknowledged = { ticket, ttlMs: lease.ttlMs, validFrom: lease.validFrom };
     if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
-    const claim = this.#claim({ resource, owner, key, capacity, weight, ticket, lease, granted: false });
+    const askedAt = this.#parts.calls.now();
+    const seen = { resource, owner, key, capacity, weight, ticket, lease, granted: false, askedAt };
+    const claim = this.#claim(seen);
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
     // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
@@ -143,7 +157,10 @@ class Acquisition {
   /** The same claim keeps its record; a claim with a higher ticket replaces a dead one. */
   #claim(seen: OwnClaim): OwnClaim {
     const known = this.#record.claim;
-    if (known?.ticket === seen.ticket) return known;
+    if (known?.ticket === seen.ticket) {
+      known.askedAt = seen.askedAt;
+      return known;
+    }
     if (known !== undefined) this.#parts.watches.delete(known);
     this.#record.claim = seen;
     return seen;

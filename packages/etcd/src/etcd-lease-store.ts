@@ -103,13 +103,16 @@ export class EtcdLeaseStore implements LeaseStore {
     return this.#parts.watches.listen(listener);
   }
 
-  /** Ends watches and leases. Bounded by `timeoutMs`; claims it cannot reach end with their leases. */
+  /**
+   * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is left to lapse: whoever
+   * acquired it may still be at work, and nobody else may be let in before its ttl has passed.
+   */
   async close(timeoutMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { leases, watches, sweeper } = this.#parts;
+    const { leases, roster, watches, sweeper } = this.#parts;
     sweeper.close();
-    await Promise.all([watches.close(), leases.revokeAll(timeoutMs)]);
+    await Promise.all([watches.close(), leases.revokeAll(roster.leases, timeoutMs)]);
   }
 
   #assertOpen(): void {

@@ -20,7 +20,7 @@ beforeEach(() => {
 function claim(ticket: number, weight = 1, capacity = 1): OwnClaim {
   const key = keys.claim("r", capacity, weight, ticket);
   const place = { resource: "r", owner: ownerOf(ticket), key, capacity, weight };
-  return { ...place, ticket: BigInt(ticket), lease, granted: false };
+  return { ...place, ticket: BigInt(ticket), lease, granted: false, askedAt: systemClock.now() };
 }
 
 function kv(ticket: number, revision: number, weight = 1, capacity = 1): IKeyValue {

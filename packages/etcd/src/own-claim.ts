@@ -1,4 +1,4 @@
-import type { ClaimRef } from "@leasehold/core";
+import { elapsedMs, type ClaimRef, type Clock, type Instant } from "@leasehold/core";
 import type { SharedLease } from "./shared-lease.ts";
 
 /** A claim of this process, as the store has acknowledged it. */
@@ -10,6 +10,16 @@ export interface OwnClaim extends ClaimRef {
   readonly lease: SharedLease;
   /** Once true it stays true: nothing can join ahead of a granted claim. */
   granted: boolean;
+  /** When it was last acquired, or asked to be renewed. */
+  askedAt: Instant;
+}
+
+/**
+ * Whether nobody has asked for the claim for longer than its ttl: then it is dead, although other claims keep its lease
+ * alive (rule R6). Somebody who stopped renewing has stopped believing, or has been told to.
+ */
+export function hasLapsed(claim: OwnClaim, clock: Clock): boolean {
+  return elapsedMs(clock, claim.askedAt) > claim.lease.ttlMs;
 }
 
 /** What this process knows of one owner: one acquire call, with all its tries. The shape is that of the first try. */

@@ -1,7 +1,7 @@
 import type { CallOptions, Instant, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Parts } from "./acquisition.ts";
 import { Deadline } from "./deadline.ts";
-import type { OwnClaim } from "./own-claim.ts";
+import { hasLapsed, type OwnClaim } from "./own-claim.ts";
 import { readLine } from "./read-line.ts";
 import { toLeaseholdError } from "./rpc-failure.ts";
 import type { LineClaim } from "./line.ts";
@@ -49,6 +49,12 @@ class Renewal {
     // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
     if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
     if (claim.ticket !== request.ticket || claim.lease.gone) return { kind: "gone" };
+    const { calls, sweeper } = this.#parts;
+    if (hasLapsed(claim, calls.clock)) {
+      sweeper.discard(claim);
+      return this.#gone(claim);
+    }
+    claim.askedAt = calls.now();
     const [{ keys, ...acknowledged }, granted] = await Promise.all([
       this.#refresh(claim.lease),
       claim.granted || this.#isFront(claim),

@@ -2,6 +2,7 @@ import { encodeName, type AcquireRequest, type ClaimRef } from "@leasehold/core"
 import type { ClaimKeys } from "./claim-keys.ts";
 import { encodeRecord } from "./claim-record.ts";
 import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
+import type { SharedLease } from "./shared-lease.ts";
 import { Slots } from "./slots.ts";
 
 /**
@@ -45,9 +46,16 @@ export class Roster {
     return this.#records.get(idOf(record)) === record;
   }
 
-  /** Whether a key (as latin1 text) is where a claim of ours is, or is about to be written. */
-  ownsKey(key: string): boolean {
-    return this.#byKey.has(key);
+  /** Whose claim is at this key (as latin1 text), or is about to be written there, or is just being released. */
+  at(key: string): OwnerRecord | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The leases on which claims hang that were not released. */
+  get leases(): ReadonlySet<SharedLease> {
+    return new Set(
+      [...this.#records.values()].flatMap(({ claim }) => (claim === undefined ? [] : [claim.lease])),
+    );
   }
 
   /** The store has no such claim any more. */
@@ -68,7 +76,8 @@ export class Roster {
     if (record === undefined) return undefined;
     record.departedUntilMs = nowMs + departedForMs;
     this.#records.delete(idOf(ref));
-    this.#byKey.delete(record.key.toString("latin1"));
+    // Its key stays known until its delete is answered. A sweep that was faster than that would let the release find
+    // nothing, and tell its holder of a loss that never was.
     this.#lingering.add(record);
     return record;
   }
@@ -76,6 +85,7 @@ export class Roster {
   /** The store has said that nothing is left of a released record. */
   deleted(record: OwnerRecord, nowMs: number): void {
     record.deleted = true;
+    this.#byKey.delete(record.key.toString("latin1"));
     // A copy that arrives after the name is in use again does nothing; but if the new claim were removed by hand first, the
     // copy would pass for it. So the name rests for as long as a copy may arrive.
     if (record.departedUntilMs <= nowMs) record.departedUntilMs = 0;

@@ -132,14 +132,15 @@ export class SharedLeases {
     return keys === null ? null : new Set(keys.map((key) => key.toString("latin1")));
   }
 
-  /** Ends every lease of this process, and so every claim on them. Bounded; a lease it cannot reach ends by itself. */
-  async revokeAll(timeoutMs: number): Promise<void> {
+  /** Ends every lease of this process but those `inUse`. Bounded; a lease that it cannot reach ends by itself. */
+  async revokeAll(inUse: ReadonlySet<SharedLease>, timeoutMs: number): Promise<void> {
     // An acquire that finds its lease revoked must not be granted another.
     this.#closed = true;
     const deadline = new Deadline(this.#calls.clock, timeoutMs);
     const granting = Promise.allSettled(this.#granting.values());
     await within(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
-    const revoked = this.ours.map((lease) => revokeLease(this.#calls, lease.id, deadline.leftMs));
+    const over = this.ours.filter((lease) => !inUse.has(lease));
+    const revoked = over.map((lease) => revokeLease(this.#calls, lease.id, deadline.leftMs));
     await Promise.allSettled(revoked);
   }
 

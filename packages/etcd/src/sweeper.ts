@@ -2,6 +2,7 @@ import type { Timer } from "@leasehold/core";
 import type { Calls } from "./calls.ts";
 import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
+import { hasLapsed } from "./own-claim.ts";
 import type { Roster } from "./roster.ts";
 import type { LeaseKeys, SharedLeases } from "./shared-leases.ts";
 
@@ -60,11 +61,20 @@ export class Sweeper {
     this.arm();
   }
 
-  /** The keys on one of our leases were listed: those that belong to nobody here are litter. */
+  /**
+   * The keys on one of our leases were listed: those that belong to nobody here are litter, and those that nobody has asked
+   * for during a ttl are dead, which a lease that others keep alive does not show.
+   */
   listed(keys: LeaseKeys): void {
     for (const text of keys ?? []) {
       const key = Buffer.from(text, "latin1");
-      if (this.#keys.parse(key) !== undefined && !this.#roster.ownsKey(text)) void this.#remove(key, text);
+      if (this.#keys.parse(key) === undefined) continue;
+      const record = this.#roster.at(text);
+      if (record === undefined) void this.#remove(key, text);
+      else if (record.claim !== undefined && hasLapsed(record.claim, this.#calls.clock)) {
+        this.discard(record.claim);
+        this.#roster.claimGone(record.claim);
+      }
     }
   }
 
@@ -103,7 +113,7 @@ export class Sweeper {
         requestTimeoutMs,
       );
       const [litter] = kvs;
-      if (litter === undefined || this.#roster.ownsKey(text)) return;
+      if (litter === undefined || this.#roster.at(text) !== undefined) return;
       this.discard({ key, ticket: BigInt(litter.create_revision) });
     } catch {
       // The next list shows it again.

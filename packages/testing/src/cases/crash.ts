@@ -22,6 +22,20 @@ export const crashCases: readonly Case[] = [
     },
   },
   {
+    name: "a claim that is not renewed dies, whatever else its process keeps alive",
+    run: async (stage) => {
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const [kept, lapsed] = [stage.name(), stage.name()];
+      const alive = await stage.granted(a, stage.request(kept));
+      const forgotten = await stage.granted(a, stage.request(lapsed));
+      await stage.keepAlive(a, stage.ttlMs * 2 + storeSlackMs, alive);
+      await stage.granted(b, stage.request(lapsed, { queue: false }));
+      assert.deepEqual(await stage.renew(a, forgotten), [{ kind: "gone" }]);
+      const [answer] = await stage.renew(a, alive);
+      assert.equal(answer?.kind, "renewed");
+    },
+  },
+  {
     name: "a dead claim is gone: neither renewed, nor resurrected, nor released",
     run: async (stage) => {
       const [a, b] = [await stage.actor(), await stage.actor()];

@@ -187,6 +187,26 @@ export const lockCases: readonly Case[] = [
     },
   },
   {
+    name: "a body that outlives a close keeps its name for what is left of its ttl",
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process({ graceMs: 50 }), await stage.process()];
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const working = a.coordinator.lock(name).run(() => promise);
+      await stage.until("working", 2_000, () => a.events.some(({ type }) => type === "acquired"));
+      await finish(stage, a.coordinator.close());
+      assert.ok(
+        a.events.some(({ type }) => type === "stuck"),
+        "and is reported",
+      );
+      assert.equal(await b.coordinator.lock(name).tryAcquire(), null, "it may still be at work");
+      resolve();
+      await working.catch(() => {});
+      const next = await finish(stage, b.coordinator.lock(name).acquire(), stage.ttlMs + 2_000);
+      assert.ok(next.isHeld());
+    },
+  },
+  {
     name: "bad arguments are refused at the call",
     run: async (stage) => {
       const { coordinator } = await stage.process();
