@@ -25,6 +25,8 @@ function acquireTimeoutMs(ttlMs: number): number {
   return Math.min(5_000, Math.max(250, ttlMs / 2));
 }
 
+const shortestTryMs = 50;
+
 /**
  * One acquire call, from its first request until the caller has an answer: a lease, null (held elsewhere, when it may not
  * wait), or an error. It settles once, at the first of grant, death, timeout, abort and close, whatever is still in flight;
@@ -35,6 +37,7 @@ export class Acquisition implements ClaimObserver {
   readonly #what: Acquirable;
   readonly #claim: Claim;
   readonly #startedAtMs: number;
+  readonly #deadlineMs: number;
   readonly #outcome = Promise.withResolvers<HeldLease | null>();
   #timer: Timer | null = null;
   #queued = false;
@@ -49,13 +52,13 @@ export class Acquisition implements ClaimObserver {
     const ref = { resource: what.resource, owner: drawOwner(session.random) };
     this.#claim = new Claim(ref, what, session.clock, this);
     this.#startedAtMs = session.clock.now().monoMs;
+    this.#deadlineMs = this.#startedAtMs + (what.waitMs > 0 ? what.waitMs : acquireTimeoutMs(what.ttlMs));
   }
 
   start(): Promise<HeldLease | null> {
     this.#session.open(this.#claim, this);
     this.#what.signal?.addEventListener("abort", this.#abort, { once: true });
-    const budgetMs = this.#what.waitMs > 0 ? this.#what.waitMs : acquireTimeoutMs(this.#what.ttlMs);
-    this.#armTimer(this.#startedAtMs + budgetMs);
+    this.#armTimer(this.#deadlineMs);
     void this.#ask();
     return this.#outcome.promise;
   }
@@ -119,8 +122,8 @@ export class Acquisition implements ClaimObserver {
         if (hopeless) this.#giveUp(error);
       }
       await this.#backOff(backoffMs * (0.5 + this.#session.random.fraction()));
-      // A push may have told meanwhile what no reply did.
-      if (this.#settled || this.#claim.phase !== "joining") return;
+      // A push may have told meanwhile what no reply did; and a try that cannot be answered in time only blurs the outcome.
+      if (this.#settled || this.#claim.phase !== "joining" || this.#leftMs() < shortestTryMs) return;
     }
   }
 
@@ -141,7 +144,8 @@ export class Acquisition implements ClaimObserver {
     const { resource, ttlMs, capacity, weight, value, waitMs, announce } = this.#what;
     const { owner } = this.#claim;
     const { maxWaitersPerName: maxWaiters } = this.#session;
-    const timeoutMs = acquireTimeoutMs(ttlMs);
+    // A moment before the wait ends: the backend knows whether the request ever left, and should have the last word.
+    const timeoutMs = Math.min(acquireTimeoutMs(ttlMs), Math.max(shortestTryMs, this.#leftMs()));
     return {
       resource,
       owner,
@@ -154,6 +158,10 @@ export class Acquisition implements ClaimObserver {
       announce,
       timeoutMs,
     };
+  }
+
+  #leftMs(): number {
+    return this.#deadlineMs - this.#session.clock.now().monoMs - 20;
   }
 
   #joined(): void {
