@@ -147,6 +147,38 @@ export const electionCases: readonly Case[] = [
     },
   },
   {
+    name: "a leader that resigns is renewed until its work has ended, and only then hands over",
+    run: async (stage) => {
+      const name = stage.name();
+      const [a, b] = [await stage.process(), await stage.process()];
+      const work = Promise.withResolvers<void>();
+      const stop = new AbortController();
+      let leadership: Leadership | undefined;
+      const leading = settle(
+        a.coordinator.election(name, { candidate: "a" }).lead(
+          async (mine) => {
+            leadership ??= mine;
+            await work.promise;
+          },
+          { signal: stop.signal },
+        ),
+      );
+      await stage.until("a leads", 2_000, () => leadership !== undefined);
+      const campaign = b.coordinator.election(name, { candidate: "b" }).campaign();
+      const elected = settle(campaign);
+      await stage.inLine(b);
+      const handOver = leadership!.resign();
+      await stage.elapse(stage.ttlMs * 2);
+      assert.ok(leadership!.signal.aborted, "its work was told");
+      assert.ok(leadership!.isHeld() && !elected.isSettled(), "and is still going on");
+      stop.abort();
+      work.resolve();
+      assert.equal(await finish(stage, handOver), "released");
+      assert.ok((await finish(stage, campaign, 1_000)).isHeld());
+      await stage.until("settled", 2_000, leading.isSettled);
+    },
+  },
+  {
     name: "an error of a leader's body ends its candidacy, and frees the place",
     run: async (stage) => {
       const name = stage.name();
