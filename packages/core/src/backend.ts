@@ -69,7 +69,8 @@ export interface LeaseStore {
    * Joins the line, or, with `queue: false`, joins only if granted at once.
    *
    * - The owner has a live claim: its expiry is refreshed exactly as `renew` does (rule R3), and its present standing
-   *   answered. Nothing else changes: the first call's capacity, weight and value stand.
+   *   answered. Nothing else changes: the first call's capacity, weight and value stand. (An evicted claim is not refreshed;
+   *   then `validFrom` proves no more than was known before.)
    * - The line has live claims of another capacity: `refused`, `shape`.
    * - It would have to wait, and `queue` is false: `refused`, `held`. Room is judged over the whole line, waiters included.
    * - It would have to wait behind `maxWaiters` waiters: `refused`, `full`.

@@ -14,6 +14,9 @@ export interface Instant {
   readonly wallMs: number;
 }
 
+/** A moment so long ago that whatever counts from it is over: for an answer that acknowledges nothing. */
+export const nothingProved: Instant = { monoMs: -Infinity, wallMs: -Infinity };
+
 /** A pending call of `Clock.schedule`. */
 export interface Timer {
   cancel(): void;

@@ -13,7 +13,7 @@ export type { ClaimOrigin, Metadata } from "./claim-value.ts";
 export type { EventListener, LeaseholdEvent } from "./events.ts";
 export { createFencingGuard } from "./fencing-guard.ts";
 export type { FencingGuard } from "./fencing-guard.ts";
-export { elapsedMs, sleep, systemClock } from "./clock.ts";
+export { elapsedMs, nothingProved, sleep, systemClock } from "./clock.ts";
 export type { Clock, Instant, Timer } from "./clock.ts";
 export { systemRandom } from "./random.ts";
 export type { Random } from "./random.ts";

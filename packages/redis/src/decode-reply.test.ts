@@ -5,8 +5,10 @@ const ticket = 1795167323538395n;
 
 describe("standing", () => {
   test.each([
-    ["g 1795167323538395", { kind: "granted", ticket }],
-    ["q 1795167323538395 498", { kind: "queued", ticket, aheadMs: 498 }],
+    ["g 1795167323538395", { kind: "granted", ticket, isProof: true }],
+    ["g 1795167323538395 !", { kind: "granted", ticket, isProof: false }],
+    ["q 1795167323538395 498", { kind: "queued", ticket, aheadMs: 498, isProof: true }],
+    ["q 1795167323538395 498 !", { kind: "queued", ticket, aheadMs: 498, isProof: false }],
     ["r held", { kind: "refused", reason: "held" }],
     ["r full", { kind: "refused", reason: "full" }],
     ["r departed", { kind: "refused", reason: "departed" }],

@@ -5,8 +5,8 @@ const CLAIM_PARTS = 8;
 
 /** Where a claim stands, as a script tells it. */
 export type Standing =
-  | { readonly kind: "granted"; readonly ticket: bigint }
-  | { readonly kind: "queued"; readonly ticket: bigint; readonly aheadMs: number }
+  | { readonly kind: "granted"; readonly ticket: bigint; readonly isProof: boolean }
+  | { readonly kind: "queued"; readonly ticket: bigint; readonly aheadMs: number; readonly isProof: boolean }
   | Refused;
 
 export type RenewalItem =
@@ -21,14 +21,15 @@ export type RenewalItem =
  */
 export function decodeStanding(reply: unknown): Standing | undefined {
   if (typeof reply !== "string") return undefined;
-  const [word, first = "", second = "", ...more] = reply.split(" ");
+  const isProof = !reply.endsWith(" !");
+  const [word, first = "", second = "", ...more] = (isProof ? reply : reply.slice(0, -2)).split(" ");
   if (more.length > 0) return undefined;
   if (word === "r") return decodeRefusal(first, second);
   const ticket = decodeTicket(first);
   if (ticket === undefined) return undefined;
-  if (word === "g" && second === "") return { kind: "granted", ticket };
+  if (word === "g" && second === "") return { kind: "granted", ticket, isProof };
   const aheadMs = decodeWhole(second);
-  return word === "q" && aheadMs !== undefined ? { kind: "queued", ticket, aheadMs } : undefined;
+  return word === "q" && aheadMs !== undefined ? { kind: "queued", ticket, aheadMs, isProof } : undefined;
 }
 
 function decodeRefusal(reason: string, detail: string): Refused | undefined {

@@ -1,4 +1,4 @@
-import { LeaseholdError } from "@leasehold/core";
+import { LeaseholdError, nothingProved } from "@leasehold/core";
 import type {
   AcquireRequest,
   CallOptions,
@@ -69,7 +69,8 @@ export class RedisLeaseStore implements LeaseStore {
     );
     const standing = decodeStanding(reply.value) ?? this.#unreadable(keys.base);
     if (standing.kind === "refused") return standing;
-    const acknowledged = { ...standing, ttlMs, validFrom: reply.validFrom };
+    const { isProof, ...place } = standing;
+    const acknowledged = { ...place, ttlMs, validFrom: isProof ? reply.validFrom : nothingProved };
     return reply.resent ? { ...acknowledged, resent: true } : acknowledged;
   }
 

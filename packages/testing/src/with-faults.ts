@@ -49,8 +49,9 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
 
   /** Changes that the link swallows are missed; once it is well, everybody looks again, as after any interruption. */
   function watched(changes: AsyncIterable<void>, signal: AbortSignal): AsyncIterable<void> {
+    if (signal.aborted) return new ChangeFeed(signal);
     const feed: ChangeFeed = new ChangeFeed(signal, () => feeds.delete(feed));
-    if (!signal.aborted) feeds.add(feed);
+    feeds.add(feed);
     const pass = async (): Promise<void> => {
       for await (const _ of changes) if (pushes && mode === "pass") feed.notify();
       feed.end();

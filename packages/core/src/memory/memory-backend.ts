@@ -1,5 +1,5 @@
 import type { Backend, GrantListener, GrantPush, Granted, Queued, Refused, RenewAnswer } from "../backend.ts";
-import type { Clock, Instant } from "../clock.ts";
+import { nothingProved, type Clock, type Instant } from "../clock.ts";
 import { LeaseholdError } from "../errors.ts";
 import { systemRandom, type Random } from "../random.ts";
 import type { Standing } from "./line.ts";
@@ -38,7 +38,11 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
   const answer = (standing: Standing, ttlMs: number, validFrom: Instant): Granted | Queued | Refused => {
     if (standing.kind === "refused") return standing;
     const { claim, aheadMs } = standing;
-    const acknowledged = { ticket: claim.ticket, ttlMs, validFrom };
+    const acknowledged = {
+      ticket: claim.ticket,
+      ttlMs,
+      validFrom: claim.evicted ? nothingProved : validFrom,
+    };
     return claim.granted
       ? { kind: "granted", ...acknowledged }
       : { kind: "queued", ...acknowledged, aheadMs };

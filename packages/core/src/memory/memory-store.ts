@@ -60,13 +60,14 @@ export class MemoryStore {
   }
 
   watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
+    if (signal.aborted) return new ChangeFeed(signal);
     const feeds = this.#feeds.get(resource) ?? new Set();
     this.#feeds.set(resource, feeds);
     const feed: ChangeFeed = new ChangeFeed(signal, () => {
       feeds.delete(feed);
       if (feeds.size === 0) this.#feeds.delete(resource);
     });
-    if (!signal.aborted) feeds.add(feed);
+    feeds.add(feed);
     return feed;
   }
 

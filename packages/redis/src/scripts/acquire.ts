@@ -16,7 +16,7 @@ import { line } from "./line.ts";
  * | | | 6 | channel to announce changes on; absent for none |
  *
  * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r departed` or
- * `r shape <capacity>`.
+ * `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so the answer proves nothing of its life.
  *
  * The first part is the uncontended path: three commands, one key. What the other needs is defined below it, since
  * defining costs time, too. The hash's field `last` is the last ticket and, in 13 digits more, until when the hash is known
@@ -65,7 +65,7 @@ if not used then
   if only and only.owner == owner then
     if only.evicted then
       keepClamped(base, only)
-      return 'g ' .. only.ticket
+      return 'g ' .. only.ticket .. ' !'
     end
     redis.call('PEXPIRE', base, text(ttl + 1001), 'GT')
     redis.call('HSET', base, 'solo', soloField(only.ticket, untilEnd(ttl), owner))
@@ -101,8 +101,9 @@ if used then
       if ttl ~= mine.ttl then redis.call('HSET', base, ':' .. owner, mine.ticket .. ' ' .. withTtl(mine.info, ARGV[2])) end
     end
     writeLine(l, owner, not mine.evicted)
-    if mine.at <= l.upto then return 'g ' .. mine.ticket end
-    return 'q ' .. mine.ticket .. ' ' .. aheadOf(l.line, l.expiry, owner)
+    local proof = mine.evicted and ' !' or ''
+    if mine.at <= l.upto then return 'g ' .. mine.ticket .. proof end
+    return 'q ' .. mine.ticket .. ' ' .. aheadOf(l.line, l.expiry, owner) .. proof
   end
   if departed() then
     writeLine(l, owner)

@@ -96,6 +96,9 @@ export const announcementCases: readonly Case[] = [
       );
       assert.deepEqual(await stage.renew(a, held), [{ kind: "evicted" }]);
       assert.deepEqual(c.pushes, [], "nobody else may believe yet");
+      const again = await stage.granted(a, held);
+      assert.equal(again.ticket, held.ticket);
+      assert.ok(again.validFrom.monoMs <= held.validFrom.monoMs, "a repeated acquire proves nothing new");
       assert.equal(await stage.release(a, held), true);
       await stage.hears(c, waiting);
       assert.equal(await stage.evict(operator, waiting), true);
@@ -141,6 +144,8 @@ export const announcementCases: readonly Case[] = [
       await stage.release(a, first);
       await watcher.tells(stage, "a release");
       watcher.stop();
+      for await (const _ of b.backend.leases.watch(resource, AbortSignal.abort()))
+        assert.fail("watched after its end");
       await stage.until("watching ended", 2_000, () => watcher.hasEnded());
     },
   },
