@@ -121,6 +121,7 @@ test("the leader example's verdict passes a good history, and fails each broken 
   expect(failing({})).toEqual([]);
   expect(failing({ takeoverMs: 3_501 })).toEqual(["takeover after the kill"]);
   expect(failing({ handOverMs: 201 })).toEqual(["hand-over after the resign"]);
+  expect(failing({ seen: [null, leader(5n), leader(6n), leader(9n), leader(11n), null] })).toEqual([]);
   expect(failing({ seen: [null, leader(5n), leader(9n), null] })).toEqual(["observer saw every term"]);
   expect(failing({ events: [...term(5n, 0), ...term(6n, 1), ...term(9n, 20)] })).toEqual([
     "one leader at a time",

@@ -87,7 +87,7 @@ test.each([
     expect(await at(startMs, "evict", "a", [])).toBe(1);
     for (const ms of [0, 500, 1_000]) {
       expect(await renew(back + ms, "a", ticket)).toEqual(["v"]);
-      expect(await acquire(back + ms, "a")).toBe(`g ${ticket}`);
+      expect(await acquire(back + ms, "a")).toBe(`g ${ticket} !`);
     }
     expect(await renew(back + 1_001, "a", ticket)).toEqual(["x"]);
   },
