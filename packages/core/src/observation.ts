@@ -33,7 +33,8 @@ export async function* observe(
   const stop = new AbortController();
   const ended = AbortSignal.any([stop.signal, session.closing, ...(signal === undefined ? [] : [signal])]);
   const feed = new ChangeFeed(ended);
-  const pump = forward(session.backend.leases.watch(resource, ended), feed);
+  // A watch is a hint: without it the observer still looks at every expiry, and now and then.
+  const pump = forward(session.backend.leases.watch(resource, ended), feed).catch(() => undefined);
   let timer: Timer | null = null;
   let failures = 0;
   try {
