@@ -97,7 +97,7 @@ const announced: readonly Recipe[] = ["election", "membership"];
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
-  const { backend } = options;
+  const backend = options?.backend;
   if (typeof backend?.leases?.acquire !== "function")
     throw invalidArgument("backend is missing: pass memoryBackend(), redisBackend(…) or etcdBackend(…).");
   const defaults = {

@@ -1,3 +1,4 @@
+import { checkDuration } from "./arguments.ts";
 import type { Claim, ClaimObserver } from "./claim.ts";
 import { departedForMs, releaseTimeoutMs } from "./departures.ts";
 import { LeaseLostError, type LossReason } from "./errors.ts";
@@ -30,7 +31,8 @@ export interface Lease extends AsyncDisposable {
   /** Whether the lease may be believed at this look. Computed from the clocks, never a stored flag. */
   isHeld(): boolean;
   /**
-   * Throws a `LeaseLostError` unless the lease is held, and stays held for `marginMs` (default 0) more without any renewal.
+   * Throws a `LeaseLostError` unless the lease is held, and stays held for `marginMs` (default 0) more without any renewal;
+   * `INVALID_ARGUMENT` when that is no number of milliseconds.
    */
   assertHeld(marginMs?: number): void;
   /**
@@ -110,6 +112,7 @@ export class HeldLease implements Lease, ClaimObserver {
   }
 
   assertHeld(marginMs = 0): void {
+    checkDuration("marginMs", marginMs);
     if (this.claim.isHeld()) {
       const remainingMs = this.claim.remainingMs();
       if (remainingMs >= marginMs) return;

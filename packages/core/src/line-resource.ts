@@ -1,7 +1,7 @@
 import { Acquisition, type Acquirable } from "./acquisition.ts";
 import { checkDuration, checkFunction, checkSignal, checkTtl } from "./arguments.ts";
 import { encodeClaimValue, type Metadata } from "./claim-value.ts";
-import { LeaseholdError, LeaseLostError } from "./errors.ts";
+import { isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
 import type { HeldLease } from "./lease.ts";
 import type { Session } from "./session.ts";
 
@@ -158,5 +158,5 @@ export class LineResource {
 
 /** Whether an error only passes on that a signal aborted. */
 export function isAbort(error: unknown): boolean {
-  return error instanceof LeaseLostError || (error instanceof Error && error.name === "AbortError");
+  return isLeaseholdError(error, "LEASE_LOST") || (error instanceof Error && error.name === "AbortError");
 }

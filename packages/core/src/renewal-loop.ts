@@ -26,6 +26,8 @@ const afterAheadMs = 15;
 interface Entry {
   dueMs: number;
   asking: boolean;
+  /** It was to be asked about while a question was on its way, whose answer may be older than the reason to ask. */
+  askAgain: boolean;
   unconfirmed: boolean;
 }
 
@@ -57,7 +59,12 @@ export class RenewalLoop {
 
   /** Starts to look after a claim that has an acknowledgement; again, after a new one. */
   add(claim: Claim): void {
-    const entry = this.#entries.get(claim) ?? { dueMs: 0, asking: false, unconfirmed: false };
+    const entry = this.#entries.get(claim) ?? {
+      dueMs: 0,
+      asking: false,
+      askAgain: false,
+      unconfirmed: false,
+    };
     this.#entries.set(claim, entry);
     entry.dueMs = this.#nextDueMs(claim);
     this.#wakeAt(Math.min(entry.dueMs, this.#alarmMs(claim)));
@@ -71,6 +78,7 @@ export class RenewalLoop {
   askNow(claim: Claim): void {
     const entry = this.#entries.get(claim);
     if (entry === undefined) return this.add(claim);
+    if (entry.asking) entry.askAgain = true;
     entry.dueMs = this.#nowMs();
     this.#wakeAt(entry.dueMs);
   }
@@ -171,6 +179,8 @@ export class RenewalLoop {
     }
     entry.unconfirmed = false;
     this.add(claim);
+    if (entry.askAgain && claim.phase === "waiting") this.askNow(claim);
+    entry.askAgain = false;
     if (wasHeld) this.#observer.renewed(claim);
   }
 }

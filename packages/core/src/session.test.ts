@@ -234,6 +234,59 @@ it("goes on when a listener throws, and warns", async () => {
   expect((await warned).message).toMatch(/listener's own trouble/);
 });
 
+it("asks again about a waiter when pushes may have been missed while the last question was on its way", async () => {
+  const { backend, link } = withFaults(memoryBackend({ store }));
+  const { onGrant } = backend.leases;
+  let lookAgain = (): void => {};
+  const leases: Backend["leases"] = {
+    ...backend.leases,
+    onGrant: (listener) => {
+      lookAgain = () => listener.lookAgain();
+      return onGrant(listener);
+    },
+  };
+  const waiter = createCoordinator({ backend: counted({ ...backend, leases }), ttlMs: 3_000 });
+  const { coordinator: holder } = open({ ttlMs: 60_000 });
+  const held = await holder.lock("a").acquire();
+  const waiting = waiter.lock("a").acquire();
+  await clock.advance(10);
+  link.slow(100);
+  const asked = (): number => batches.flat().filter(({ ticket }) => ticket !== held.fencingToken).length;
+  while (asked() === 0) await clock.advance(1);
+  // The store has answered the question, and then grants; the push is lost, and pushes are heard again before the answer is.
+  await clock.advance(150);
+  link.dropPushes?.();
+  await held.release();
+  lookAgain();
+  await clock.advance(300);
+  expect(asked()).toBe(2);
+  expect((await waiting).isHeld()).toBe(true);
+});
+
+it("tells an abort that another copy of this package threw from an error of the body's own", async () => {
+  const { coordinator, link } = open();
+  const foreign = Object.assign(new Error("lost"), { code: "LEASE_LOST", "@leasehold/error": true });
+  const running = coordinator.lock("a").run(
+    ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(foreign));
+        link.cut();
+      }),
+  );
+  const failed = expect(running).rejects.toMatchObject({ code: "LEASE_LOST", reason: "expired" });
+  await clock.advance(3_000);
+  await failed;
+});
+
+it("takes a margin only if it is one", async () => {
+  const { coordinator } = open();
+  const lease = await coordinator.lock("a").acquire();
+  lease.assertHeld(2_000);
+  expect(() => lease.assertHeld(60_000)).toThrow(expect.objectContaining({ code: "LEASE_LOST" }));
+  for (const margin of [Number.NaN, -1, Infinity, "5" as unknown as number])
+    expect(() => lease.assertHeld(margin)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+});
+
 it("refuses options that cannot work, when it is made", () => {
   const backend = memoryBackend({ store });
   for (const options of [
@@ -245,6 +298,8 @@ it("refuses options that cannot work, when it is made", () => {
     { backend, waitMs: Number.NaN },
     { backend, maxWaiters: 0 },
     { backend, graceMs: -1 },
+    undefined,
+    null,
   ])
     expect(
       () => createCoordinator(options as unknown as CoordinatorOptions),

@@ -1,4 +1,4 @@
-import { LeaseholdError } from "@leasehold/core";
+import { isLeaseholdError, LeaseholdError } from "@leasehold/core";
 import { status as Code } from "@grpc/grpc-js";
 
 /** What is known of a request that did not succeed. */
@@ -73,7 +73,7 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
  */
 export function toLeaseholdError(error: unknown, what: string, write: boolean): LeaseholdError {
   if (!(error instanceof RpcFailure)) {
-    if (error instanceof LeaseholdError) return error;
+    if (isLeaseholdError(error)) return error;
     return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd: ${what} failed: ${String(error)}`, {
       cause: error,
     });
