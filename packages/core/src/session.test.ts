@@ -236,13 +236,12 @@ it("goes on when a listener throws, and warns", async () => {
 
 it("asks again about a waiter when pushes may have been missed while the last question was on its way", async () => {
   const { backend, link } = withFaults(memoryBackend({ store }));
-  const { onGrant } = backend.leases;
   let lookAgain = (): void => {};
   const leases: Backend["leases"] = {
     ...backend.leases,
     onGrant: (listener) => {
       lookAgain = () => listener.lookAgain();
-      return onGrant(listener);
+      return backend.leases.onGrant(listener);
     },
   };
   const waiter = createCoordinator({ backend: counted({ ...backend, leases }), ttlMs: 3_000 });
