@@ -65,8 +65,10 @@ export function createElection(
   const line = new LineResource(session, name, shape, { ...defaults, waitMs: Infinity });
   const campaign = async (campaignOptions: CampaignOptions = {}): Promise<HeldLeadership> => {
     const { metadata } = campaignOptions;
-    const content = { candidate, metadata, label: defaults.label, sinceMs: session.clock.now().wallMs };
-    const lease = await line.acquire({ weight: 1, candidate, value }, campaignOptions);
+    // Read once: what the claim says of itself is also what stays beside everything it will proclaim.
+    const sinceMs = session.clock.now().wallMs;
+    const content = { candidate, metadata, label: defaults.label, sinceMs };
+    const lease = await line.acquire({ weight: 1, candidate, value, sinceMs }, campaignOptions);
     return new HeldLeadership(line, lease, content);
   };
   return {

@@ -40,6 +40,8 @@ export interface ClaimDetails {
   readonly weight: number;
   readonly candidate?: string;
   readonly value?: string;
+  /** When it was asked for, where the caller must know it, too. Default: now. */
+  readonly sinceMs?: number;
 }
 
 /** The name under which a store knows a recipe's line. Recipes live in names of their own: `lock:x` is not `semaphore:x`. */
@@ -90,10 +92,10 @@ export class LineResource {
       waitMs: checkDuration("waitMs", waitMs, { infinite: true }),
       signal: checkSignal(options.signal),
       value: encodeClaimValue({
+        sinceMs: session.clock.now().wallMs,
         ...content,
         metadata,
         label: defaults.label,
-        sinceMs: session.clock.now().wallMs,
       }),
     };
     what.signal?.throwIfAborted();

@@ -286,6 +286,22 @@ it("takes a margin only if it is one", async () => {
     expect(() => lease.assertHeld(margin)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });
 
+it("keeps what a candidate said of itself when it proclaims, on a clock that ticks at every look", async () => {
+  let wallMs = 0;
+  const ticking = { now: () => ({ monoMs: 0, wallMs: ++wallMs }), schedule: () => ({ cancel: () => {} }) };
+  const coordinator = createCoordinator({ backend: memoryBackend({ clock: ticking }) });
+  const originOf = async (): Promise<unknown> => {
+    const { holders } = await coordinator.inspect("e", { recipe: "election" });
+    return { ...holders[0]?.origin, value: null };
+  };
+  const leadership = await coordinator
+    .election("e", { candidate: "a" })
+    .campaign({ metadata: { rack: "7" } });
+  const before = await originOf();
+  await leadership.proclaim("b");
+  expect(await originOf()).toEqual(before);
+});
+
 it("refuses options that cannot work, when it is made", () => {
   const backend = memoryBackend({ store });
   for (const options of [
