@@ -111,6 +111,8 @@ export class ElectionStage implements AsyncDisposable {
   async killAll({ leader }: Term): Promise<void> {
     const waiting = [...this.#living].filter((candidate) => candidate !== leader);
     await Promise.all(waiting.map((candidate) => this.kill(candidate)));
+    // What they leave in the line lives up to a ttl longer: if the leader's claim ended first, a dead candidate would lead.
+    await this.linedUp();
     await this.kill(leader);
   }
 
