@@ -8,6 +8,7 @@ import { Etcd3, Range } from "etcd3";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
 import { startEtcd, type EtcdServer } from "../servers/index.ts";
+import { ask, beginRequest, begun, extend, finish } from "./executions.ts";
 
 const run = promisify(execFile);
 const password = "s3cret-password";
@@ -121,6 +122,33 @@ test("that role also proclaims, observes, evicts and inspects what others hold",
   await a!.close();
   await b!.close();
   await looking;
+});
+
+test("that role also begins, extends, ends, watches, replays and takes over executions", async () => {
+  const [a, b] = [auth, auth].map((each) =>
+    etcdBackend({ hosts: server.hosts, auth: each }, { minTtlMs: 1_000 }),
+  );
+  const stop = new AbortController();
+  let changes = 0;
+  const watching = (async () => {
+    for await (const _ of b!.idempotency.watch("role", stop.signal)) changes += 1;
+  })();
+  await vi.waitFor(() => expect(changes).toBe(1));
+  const lost = await begun(a!, beginRequest("role", { leaseMs: 1_000 }));
+  expect((await extend(a!, lost)).kind).toBe("extended");
+  await vi.waitFor(async () => expect((await ask(b!, "role")).kind).toBe("expired"), 4_000);
+  const successor = await begun(b!, beginRequest("role"));
+  expect(await finish(a!, lost)).toBe("fenced");
+  expect(await finish(b!, successor)).toBe("done");
+  expect(await ask(a!, "role")).toMatchObject({ kind: "finished", body: "result" });
+  expect(changes).toBeGreaterThan(1);
+  stop.abort();
+  await watching;
+  await a![Symbol.asyncDispose]();
+  await b![Symbol.asyncDispose]();
+  await using elsewhere = etcdBackend({ hosts: server.hosts, auth }, { prefix: "leasehold-not" });
+  const refused = { code: "BACKEND_UNAVAILABLE", permanent: true };
+  await expect(ask(elsewhere, "role")).rejects.toMatchObject(refused);
 });
 
 test("a token that the server has forgotten is replaced: calls, keepalives and watches go on", async () => {

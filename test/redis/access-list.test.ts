@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { startRedis, type RedisServer } from "../servers/index.ts";
-import { lockRequest, ticketOf } from "./requests.ts";
+import { beginRequest, begunBy, finishOf, lockRequest, ticketOf } from "./requests.ts";
 
 let server: RedisServer;
 let admin: Redis;
@@ -70,8 +70,27 @@ test("everything works for a user with the rights of acl.txt, and nothing was re
   expect(await backend.leases.acquire(first)).toEqual({ kind: "refused", reason: "departed" });
   expect(await backend.leases.release(second)).toBe(true);
   expect(changes).toBeGreaterThan(1);
+
+  let ended = 0;
+  const awaiting = (async () => {
+    for await (const _ of backend.idempotency.watch("acl", stop.signal)) ended += 1;
+  })();
+  await expect.poll(() => ended).toBe(1);
+  const request = beginRequest("acl", { leaseMs: 100, watched: true });
+  const late = begunBy(request, await backend.idempotency.begin(request));
+  const again = beginRequest("acl");
+  await expect.poll(async () => (await backend.idempotency.begin(again)).kind).toBe("begun");
+  const run = begunBy(again, await backend.idempotency.begin(again));
+  expect(await backend.idempotency.begin(beginRequest("acl", { watched: true }))).toMatchObject({
+    kind: "in-progress",
+  });
+  expect(await backend.idempotency.extend(run)).toMatchObject({ kind: "extended" });
+  expect(await backend.idempotency.finish(finishOf(late))).toBe("fenced");
+  expect(await backend.idempotency.finish(finishOf(run))).toBe("done");
+  expect(await backend.idempotency.begin(beginRequest("acl"))).toMatchObject({ kind: "finished" });
+  await expect.poll(() => ended).toBeGreaterThan(1);
   stop.abort();
-  await watching;
+  await Promise.all([watching, awaiting]);
   await expect.poll(() => admin.pubsub("CHANNELS", "leasehold:changes:*")).toEqual([]);
 
   const client = new Redis(options);
@@ -98,6 +117,10 @@ test("outside its prefix the user is refused, with an error that asking again do
     code: "BACKEND_UNAVAILABLE",
     permanent: true,
   });
+  await expect(backend.idempotency.begin(beginRequest("acl"))).rejects.toMatchObject({
+    code: "BACKEND_UNAVAILABLE",
+    permanent: true,
+  });
   expect(await admin.keys("other*")).toEqual([]);
 });
 
@@ -110,6 +133,10 @@ test("without the right to publish, steps still succeed whole, and waiters learn
   expect(await backend.leases.release(first)).toBe(true);
   const answer = await backend.leases.renew([{ ...second, ticket }], { timeoutMs: 2_000 });
   expect(answer).toMatchObject([{ kind: "renewed", granted: true }]);
+  const request = beginRequest("mute", { watched: true });
+  const run = begunBy(request, await backend.idempotency.begin(request));
+  expect(await backend.idempotency.finish(finishOf(run))).toBe("done");
+  expect(await backend.idempotency.begin(beginRequest("mute"))).toMatchObject({ kind: "finished" });
 });
 
 test("without the right to subscribe, claims still join, and operators hear why no push comes", async () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 
 import { redisLink } from "../kit/redis-link.ts";
 import { startRedis, startRedisCluster, type RedisServer } from "../servers/index.ts";
-import { lockRequest, ticketOf } from "./requests.ts";
+import { beginRequest, begunBy, finishOf, lockRequest, ticketOf } from "./requests.ts";
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -83,9 +83,26 @@ describe.each(clients)("%s", (_, make) => {
     await expect.poll(() => pushed).toEqual([{ resource, owner: waiter.owner, ticket: ticketOf(waits) }]);
     expect(await leases.release(waiter)).toBe(true);
 
+    const { idempotency } = backend;
+    let ends = 0;
+    const awaiting = (async () => {
+      for await (const _ of idempotency.watch(resource, new AbortController().signal)) ends += 1;
+    })();
+    await expect.poll(() => ends).toBe(1);
+    const request = beginRequest(resource);
+    const run = begunBy(request, await idempotency.begin(request));
+    const asking = await idempotency.begin(beginRequest(resource, { watched: true }));
+    expect(asking).toEqual({ kind: "in-progress", remainingMs: expect.any(Number) });
+    expect(await idempotency.extend(run)).toMatchObject({ kind: "extended", leaseMs: run.leaseMs });
+    expect(await idempotency.finish(finishOf(run, { body: "é\0\r\n" }))).toBe("done");
+    await expect.poll(() => ends).toBe(2);
+    const { token, attempt } = run;
+    const result = { kind: "finished", outcome: "completed", body: "é\0\r\n", token, attempt };
+    expect(await idempotency.begin(beginRequest(resource))).toEqual(result);
+
     expect(changes).toBeGreaterThan(1);
     await backend[Symbol.asyncDispose]();
-    await watching;
+    await Promise.all([watching, awaiting]);
     expect(client.status).toBe("ready");
     await expect(leases.acquire(holder)).rejects.toMatchObject({ code: "CLOSED" });
     expect(client.listenerCount("ready") + client.listenerCount("close")).toBe(0);

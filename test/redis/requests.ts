@@ -1,6 +1,15 @@
 import { randomBytes } from "node:crypto";
 
-import type { AcquireRequest, Granted, Queued, Refused } from "@leasehold/core";
+import type {
+  AcquireRequest,
+  BeginReply,
+  BeginRequest,
+  Begun,
+  FinishRequest,
+  Granted,
+  Queued,
+  Refused,
+} from "@leasehold/core";
 
 /** A request for a lock, complete, with an owner of its own. */
 export function lockRequest(resource: string, more: Partial<AcquireRequest> = {}): AcquireRequest {
@@ -22,4 +31,40 @@ export function lockRequest(resource: string, more: Partial<AcquireRequest> = {}
 export function ticketOf(answer: Granted | Queued | Refused): bigint {
   if (answer.kind === "refused") throw new Error(`refused: ${answer.reason}`);
   return answer.ticket;
+}
+
+/** A request to execute under an idempotency record, complete, with an owner of its own. */
+export function beginRequest(record: string, more: Partial<BeginRequest> = {}): BeginRequest {
+  return {
+    record,
+    owner: randomBytes(16).toString("hex"),
+    fingerprint: "a".repeat(64),
+    leaseMs: 5_000,
+    retentionMs: 60_000,
+    takeOver: true,
+    watched: false,
+    timeoutMs: 2_000,
+    ...more,
+  };
+}
+
+/** The request, and what it was answered; fails unless it began an execution. */
+export function begunBy<T extends BeginRequest>(request: T, reply: BeginReply): T & Begun {
+  if (reply.kind !== "begun") throw new Error(`not begun: ${reply.kind}`);
+  return { ...request, ...reply };
+}
+
+/** A request to end an execution: completed, with a result. */
+export function finishOf(
+  { record, owner, token }: BeginRequest & Begun,
+  more: Partial<FinishRequest> = {},
+): FinishRequest {
+  return {
+    ...{ record, owner, token },
+    outcome: "completed",
+    body: "result",
+    retentionMs: 60_000,
+    timeoutMs: 2_000,
+    ...more,
+  };
 }

@@ -1,6 +1,16 @@
-import { createCoordinator, type Coordinator } from "@leasehold/core";
+import { createHash, randomUUID } from "node:crypto";
+
+import {
+  createCoordinator,
+  encodeName,
+  fingerprintOf,
+  type Coordinator,
+  type Idempotency,
+  type IdempotencyOptions,
+} from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { checkTokenOrder } from "@leasehold/testing";
+import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 
 import { startEtcd, type EtcdServer } from "../servers/index.ts";
@@ -168,6 +178,108 @@ test("any number of observers of one name share a watch, and a change costs each
   await Promise.all(watching);
   await leadership.resign();
   expect(callsOf(await counter.since()), "nobody looks any more").toBe(1);
+});
+
+/** As `warmed`, and has the leases that its first execution of this retention costs. */
+async function warmedForExecutions(
+  options: IdempotencyOptions = {},
+): Promise<{ charges: Idempotency; coordinator: Coordinator }> {
+  const { leaseMs = calmTtlMs } = options;
+  const { coordinator } = await warmed(leaseMs);
+  const charges = coordinator.idempotency("charges", { leaseMs, retentionMs: calmTtlMs, ...options });
+  await charges.run(randomUUID(), {}, () => 0);
+  await counter.since();
+  return { charges, coordinator };
+}
+
+test("an idempotent call is 2 transactions; a replay, a duplicate and another payload are 1 each", async () => {
+  const { charges: first } = await warmedForExecutions();
+  const { charges: other } = await warmedForExecutions();
+  const gate = Promise.withResolvers<number>();
+  const running = first.run("order:42", { fingerprint: "a" }, () => gate.promise);
+  await waitUntil("it has begun", async () => (await counter.since())["Txn"] === 1);
+  await expect(other.run("order:42", { fingerprint: "a" }, () => 0)).rejects.toMatchObject({
+    code: "IDEMPOTENCY_IN_PROGRESS",
+  });
+  expect(await counter.since(), "a duplicate").toEqual({ Txn: 1 });
+  await expect(other.run("order:42", { fingerprint: "b" }, () => 0)).rejects.toMatchObject({
+    code: "IDEMPOTENCY_MISMATCH",
+  });
+  expect(await counter.since(), "another payload").toEqual({ Txn: 1 });
+  gate.resolve(42);
+  expect(await running).toMatchObject({ value: 42, record: "stored" });
+  expect(await counter.since(), "the end").toEqual({ Txn: 1 });
+  expect(await other.run("order:42", { fingerprint: "a" }, () => 0)).toMatchObject({ replayed: true });
+  expect(await counter.since(), "a replay").toEqual({ Txn: 1 });
+  await expect(other.run("order:42", { fingerprint: "b" }, () => 0)).rejects.toMatchObject({
+    code: "IDEMPOTENCY_MISMATCH",
+  });
+  expect(await counter.since(), "another payload, after the end").toEqual({ Txn: 1 });
+});
+
+test("a takeover is 2 transactions, and so is beginning again what was released", async () => {
+  const { charges } = await warmedForExecutions({ classifyResult: () => "released" });
+  const lost = etcdBackend({ hosts: server.hosts });
+  const operator = new Etcd3({ hosts: server.hosts });
+  onTestFinished(async () => {
+    operator.close();
+    await lost[Symbol.asyncDispose]();
+  });
+  const record = `default:idempotency:charges/${createHash("sha256").update("order:43").digest("hex")}`;
+  const begin = { record, owner: "a".repeat(32), fingerprint: fingerprintOf("a"), takeOver: true };
+  const times = { leaseMs: 60_000, retentionMs: 60_000, timeoutMs: 5_000 };
+  const begun = await lost.idempotency.begin({ ...begin, ...times, watched: false });
+  expect(begun).toMatchObject({ kind: "begun", attempt: 1 });
+  const { kvs } = await operator.kv.range({ key: Buffer.from(`leasehold/~idem/${encodeName(record)}/o`) });
+  await operator.leaseClient.leaseRevoke({ ID: kvs[0]!.lease });
+  await counter.since();
+
+  for (const [attempt, what] of [
+    [2, "a takeover"],
+    [3, "what was released"],
+  ] as const) {
+    let counts: Counts = {};
+    const { value } = await charges.run("order:43", { fingerprint: "a" }, async (context) => {
+      counts = await counter.since();
+      return context.attempt;
+    });
+    expect(value).toBe(attempt);
+    expect(counts, what).toEqual({ Txn: 2 });
+    expect(await counter.since(), "its end").toEqual({ Txn: 1 });
+  }
+});
+
+test("extending any number of executions is one keepalive a period, and a read each", async () => {
+  const { charges, coordinator } = await warmedForExecutions({ leaseMs: 6_000 });
+  // Its renewals list the keys of the lease, those of the executions among them.
+  await using lock = await coordinator.lock("beside them").acquire();
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const running = Array.from({ length: 50 }, (_, i) =>
+    charges.run(`order-${i}`, {}, () => {
+      begun++;
+      return gate.promise;
+    }),
+  );
+  await waitUntil("all have begun", () => begun === 50);
+  await counter.since();
+  let counts: Counts = {};
+  await waitUntil("all were extended", async () => {
+    counts = sum(counts, await counter.since());
+    return (counts["Txn"] ?? 0) >= 50;
+  });
+  expect(counts["Txn"], "a read each").toBe(50);
+  expect(counts["LeaseKeepAlive"]).toBeLessThanOrEqual(2);
+  expect(counts["LeaseTimeToLive"] ?? 0, "lists of the lease's keys").toBeLessThanOrEqual(1);
+  expect(counts["LeaseGrant"], "no lease is granted for it").toBe(undefined);
+  await waitUntil("the keys were listed", async () => {
+    counts = sum(counts, await counter.since());
+    return (counts["LeaseTimeToLive"] ?? 0) > 0;
+  });
+  expect(counts["Txn"], "a key that is known is not looked at").toBe(50);
+  expect(lock.isHeld()).toBe(true);
+  gate.resolve();
+  await Promise.all(running);
 });
 
 /** How many calls those were, streams and what was said on them included. */

@@ -33,18 +33,18 @@ export function checkNamespace(namespace: unknown): string {
   return namespace;
 }
 
-export function checkTtl(ttlMs: unknown, traits: Traits, backend: string): number {
+export function checkTtl(ttlMs: unknown, traits: Traits, backend: string, what: string = "ttlMs"): number {
   if (typeof ttlMs !== "number" || !Number.isInteger(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 31 - 1)
     throw invalidArgument(
-      `ttlMs must be a whole number of milliseconds from 1 to 2147483647; got ${show(ttlMs)}.`,
+      `${what} must be a whole number of milliseconds from 1 to 2147483647; got ${show(ttlMs)}.`,
     );
   if (ttlMs < traits.minTtlMs)
     throw invalidArgument(
-      `ttlMs must be at least ${traits.minTtlMs} on the ${backend} backend; got ${ttlMs}.`,
+      `${what} must be at least ${traits.minTtlMs} on the ${backend} backend; got ${ttlMs}.`,
     );
   if (ttlMs % traits.ttlStepMs !== 0)
     throw invalidArgument(
-      `ttlMs must be a multiple of ${traits.ttlStepMs} on the ${backend} backend; got ${ttlMs}.`,
+      `${what} must be a multiple of ${traits.ttlStepMs} on the ${backend} backend; got ${ttlMs}.`,
     );
   return ttlMs;
 }

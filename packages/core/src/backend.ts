@@ -1,4 +1,5 @@
 import type { Clock, Instant } from "./clock.ts";
+import type { IdempotencyStore } from "./idempotency/idempotency-store.ts";
 
 /**
  * # The contract between core and a store
@@ -33,8 +34,14 @@ export interface Backend extends AsyncDisposable {
   readonly name: string;
   readonly traits: Traits;
   readonly leases: LeaseStore;
+  readonly idempotency: IdempotencyStore;
   /** The clock on which this backend stamps `validFrom`. Core counts deadlines on the same one. */
   readonly clock: Clock;
+  /**
+   * Whether `dependency` is the store that this backend keeps its claims in: the backend itself, the client or the address that
+   * it was made from, or another client or URL of the same server. Who must not guard what it stands on asks this.
+   */
+  livesOn(dependency: unknown): boolean;
   /** Hears that the store cannot be reached, or has lost something. Returns a function that ends the listening. */
   onDegraded(listener: (degradation: Degradation) => void): () => void;
 }

@@ -4,6 +4,8 @@ import { decodeClaimValue, type ClaimOrigin } from "./claim-value.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
 import { createElection, type Election, type ElectionOptions } from "./election.ts";
+import { createIdempotency } from "./idempotency/create-idempotency.ts";
+import type { Idempotency, IdempotencyOptions } from "./idempotency/idempotency.ts";
 import { resourceOf } from "./line-resource.ts";
 import { createLock, type Lock } from "./lock.ts";
 import { createMembership, type Membership } from "./membership.ts";
@@ -69,6 +71,11 @@ export interface Coordinator extends AsyncDisposable {
   election(name: string, options: ElectionOptions): Election;
   /** Who is there. */
   membership(name: string): Membership;
+  /**
+   * At most one believed execution, and one result, for each key of this scope. The scope is what keeps tenants and operations
+   * apart: the same key in two scopes never meets. 1 to 512 bytes, as keys.
+   */
+  idempotency(scope: string, options?: IdempotencyOptions): Idempotency;
   /** Who holds and who waits for this name, the dead left out. One round trip. `recipe`: default `lock`. */
   inspect(name: string, options?: { readonly recipe?: Recipe }): Promise<Inspection>;
   /**
@@ -82,6 +89,11 @@ export interface Coordinator extends AsyncDisposable {
     owner: string,
     options?: { readonly recipe?: Recipe; readonly force?: boolean },
   ): Promise<boolean>;
+  /**
+   * Whether `dependency` (a client, a URL, a backend) is the very store that this coordinator stands on. A circuit breaker
+   * that keeps its state there must not guard it.
+   */
+  livesOn(dependency: unknown): boolean;
   /**
    * Ends every wait (`CLOSED`), aborts every lease's signal, awaits running bodies for up to `graceMs`, releases in
    * parallel, and closes the backend if no other coordinator uses it. Never rejects because a store is down: what could not
@@ -129,6 +141,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     readWriteLock: (name) => createReadWriteLock(session, named(name), defaults),
     election: (name, candidacy) => createElection(session, named(name), candidacy, defaults),
     membership: (name) => createMembership(session, named(name), defaults),
+    idempotency: (scope, policy = {}) => {
+      session.assertOpen();
+      return createIdempotency(session, checkName("scope", scope), policy, defaults);
+    },
     inspect: async (name, { recipe } = {}) => {
       const { holders, line: waiting } = await backend.leases.inspect(line(name, recipe), {
         timeoutMs: requestTimeoutMs,
@@ -146,6 +162,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       };
       return force ? backend.leases.release(request) : backend.leases.evict(request);
     },
+    livesOn: (dependency) => dependency === backend || backend.livesOn(dependency),
     close,
     [Symbol.asyncDispose]: close,
   };

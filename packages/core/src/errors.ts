@@ -14,10 +14,23 @@ export type ErrorCode =
   | "TOO_MANY_WAITERS"
   /** The resource is in use with another capacity. */
   | "SHAPE_MISMATCH"
+  /** Somebody else is executing under this idempotency key. `retryAfterMs` says until when at the latest, unless it goes on. */
+  | "IDEMPOTENCY_IN_PROGRESS"
+  /** This idempotency key was used with another payload. */
+  | "IDEMPOTENCY_MISMATCH"
+  /** The execution was taken over while it ran: what it did is not the result that the key has. */
+  | "IDEMPOTENCY_FENCED"
+  /** Executed already, and its result was not kept (too large, or of a kind that cannot be stored). */
+  | "IDEMPOTENCY_RESULT_UNAVAILABLE"
   /** An argument is out of bounds. Nothing was sent. */
   | "INVALID_ARGUMENT"
   /** The coordinator is closed. */
   | "CLOSED";
+
+export interface LeaseholdErrorOptions extends ErrorOptions {
+  readonly permanent?: boolean;
+  readonly retryAfterMs?: number;
+}
 
 /** The one error class of the SDK. Tell cases apart by `code`, recognise it by `isLeaseholdError`. */
 export class LeaseholdError extends Error {
@@ -25,13 +38,16 @@ export class LeaseholdError extends Error {
   readonly code: ErrorCode;
   /** Whether asking again cannot help: the store refused access, or holds something else under our key. */
   readonly permanent: boolean;
+  /** After how long it may be worth asking again, in milliseconds, where that is known. */
+  readonly retryAfterMs: number | undefined;
   /** A brand rather than `instanceof`: two copies of this package in one process recognise each other's errors. */
   readonly "@leasehold/error": true = true;
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { permanent?: boolean } = {}) {
+  constructor(code: ErrorCode, message: string, options: LeaseholdErrorOptions = {}) {
     super(message, options);
     this.code = code;
     this.permanent = options.permanent ?? false;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

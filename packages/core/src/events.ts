@@ -2,6 +2,7 @@ import { channel } from "node:diagnostics_channel";
 
 import type { Degradation } from "./backend.ts";
 import type { LossReason } from "./errors.ts";
+import type { RecordState } from "./idempotency/idempotency.ts";
 
 interface ClaimEvent {
   /** The recipe: `lock`. Low cardinality: fit for a metric's label. */
@@ -11,6 +12,13 @@ interface ClaimEvent {
   /** First 8 of the owner's 32 digits: enough to follow a claim through a log, too little to speak for it. */
   readonly claim: string;
 }
+
+/**
+ * `executing` (taken over, or after a release, if `attempt` is above 1), and how that ended: a `RecordState`, `failed` (stored)
+ * or `fenced`. For a call that did not execute: `replayed`, `in-progress`, `mismatch`, `expired`.
+ */
+export type IdempotencyOutcome =
+  RecordState | "executing" | "failed" | "fenced" | "replayed" | "in-progress" | "mismatch" | "expired";
 
 /** What happened, in one process. Delivered to `onEvent`, and published on the channel `leasehold:<type>`. */
 export type LeaseholdEvent =
@@ -40,6 +48,16 @@ export type LeaseholdEvent =
     })
   /** A body ignores its aborted signal: it is still running `afterMs` later, and its lease is not released before it ends. */
   | (ClaimEvent & { readonly type: "stuck"; readonly fencingToken: bigint; readonly afterMs: number })
+  /** A call under an idempotency key went a step further. */
+  | {
+      readonly type: "idempotency";
+      readonly scope: string;
+      /** First 8 of the 64 digits that stand for the key: enough to follow it through a log, too little to use it. */
+      readonly record: string;
+      readonly outcome: IdempotencyOutcome;
+      /** Of the execution; 0 where there is none. */
+      readonly attempt: number;
+    }
   /** The store is out of reach, or pushes were interrupted. */
   | (Degradation & { readonly type: "degraded"; readonly backend: string });
 

@@ -1,8 +1,9 @@
 import { Acquisition, type Acquirable } from "./acquisition.ts";
 import { checkDuration, checkFunction, checkSignal, checkTtl } from "./arguments.ts";
 import { encodeClaimValue, type Metadata } from "./claim-value.ts";
-import { isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
+import { invalidArgument, isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
 import type { HeldLease } from "./lease.ts";
+import type { RunPolicy } from "./policy.ts";
 import type { Session } from "./session.ts";
 
 export interface AcquireOptions {
@@ -14,6 +15,14 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal;
   /** Shown by `inspect`: a flat record of text, at most 4 KiB. */
   readonly metadata?: Metadata;
+}
+
+export interface RunOptions extends AcquireOptions {
+  /**
+   * Runs each attempt as a whole, acquiring included: a retry gets a lease, and a fencing token, of its own. The end of an
+   * attempt (a time limit's) ends its wait, and aborts the signal of its lease.
+   */
+  readonly policy?: RunPolicy;
 }
 
 export type TryAcquireOptions = Pick<AcquireOptions, "ttlMs" | "metadata" | "signal">;
@@ -106,10 +115,32 @@ export class LineResource {
   async run<T>(
     claim: ClaimDetails,
     body: (lease: HeldLease) => T | Promise<T>,
-    options: AcquireOptions,
+    { policy, ...options }: RunOptions,
   ): Promise<T> {
     checkFunction("body", body);
-    return this.runUnder(await this.acquire(claim, options), body);
+    if (policy === undefined) return this.runUnder(await this.acquire(claim, options), body);
+    if (typeof policy?.execute !== "function") throw invalidArgument("policy must have a method execute.");
+    return policy.execute(
+      ({ signal }) => this.#attempt(claim, body, { ...options, signal }),
+      checkSignal(options.signal),
+    );
+  }
+
+  async #attempt<T>(
+    claim: ClaimDetails,
+    body: (lease: HeldLease) => T | Promise<T>,
+    options: AcquireOptions & { readonly signal: AbortSignal },
+  ): Promise<T> {
+    const { signal } = options;
+    const lease = await this.acquire(claim, options);
+    const stop = (): void => lease.interrupt(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      return await this.runUnder(lease, body);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
   }
 
   /** Runs `body` under a lease, and releases the lease once the body has settled. */

@@ -1,5 +1,11 @@
 import type { Lease } from "./lease.ts";
-import { LineResource, type AcquireOptions, type Defaults, type TryAcquireOptions } from "./line-resource.ts";
+import {
+  LineResource,
+  type AcquireOptions,
+  type Defaults,
+  type RunOptions,
+  type TryAcquireOptions,
+} from "./line-resource.ts";
 import type { Session } from "./session.ts";
 
 /** A fair lock: one holder at a time, in order of arrival. Cheap to create; holds no state of its own. */
@@ -22,7 +28,7 @@ export interface Lock {
    * lease is lost; the body is then awaited, and `run` rejects with `LEASE_LOST`, since what the body did after the loss
    * may have met another holder's work. An error of the body's own always comes through as it is.
    */
-  run<T>(body: (lease: Lease) => T | Promise<T>, options?: AcquireOptions): Promise<T>;
+  run<T>(body: (lease: Lease) => T | Promise<T>, options?: RunOptions): Promise<T>;
 }
 
 /** A lock is a line of capacity 1 and weight 1. */

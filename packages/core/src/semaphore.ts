@@ -1,6 +1,12 @@
 import { checkCount } from "./arguments.ts";
 import type { Lease } from "./lease.ts";
-import { LineResource, type AcquireOptions, type Defaults, type TryAcquireOptions } from "./line-resource.ts";
+import {
+  LineResource,
+  type AcquireOptions,
+  type Defaults,
+  type RunOptions,
+  type TryAcquireOptions,
+} from "./line-resource.ts";
 import type { Session } from "./session.ts";
 
 /** The largest capacity that a line can have. */
@@ -25,7 +31,7 @@ export interface Semaphore {
   /** As `Lock.tryAcquire`: null when they do not fit, or somebody waits. */
   tryAcquire(options?: TryAcquireOptions & Permits): Promise<Lease | null>;
   /** As `Lock.run`. */
-  run<T>(body: (lease: Lease) => T | Promise<T>, options?: AcquireOptions & Permits): Promise<T>;
+  run<T>(body: (lease: Lease) => T | Promise<T>, options?: RunOptions & Permits): Promise<T>;
 }
 
 /** A semaphore of N is a line of capacity N; a claim weighs the permits asked for. */

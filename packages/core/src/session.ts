@@ -5,6 +5,7 @@ import { sleep, type Clock } from "./clock.ts";
 import { Departures } from "./departures.ts";
 import { LeaseholdError } from "./errors.ts";
 import type { EventListener } from "./events.ts";
+import { Entry } from "./idempotency/entry.ts";
 import type { HeldLease } from "./lease.ts";
 import type { Random } from "./random.ts";
 import { RenewalLoop } from "./renewal-loop.ts";
@@ -34,11 +35,14 @@ export class Session {
   readonly maxWaitersPerName: number;
   readonly renewals: RenewalLoop;
   readonly departures: Departures;
+  /** The door to idempotency records. */
+  readonly entry: Entry;
 
   readonly #maxWaiters: number;
   readonly #claims = new Map<string, Claim>();
   readonly #leases = new Map<Claim, HeldLease>();
   readonly #acquisitions = new Set<Acquisition>();
+  readonly #attended = new Set<Promise<unknown>>();
   readonly #bodies = new Map<HeldLease, Promise<unknown>>();
   readonly #closer = new AbortController();
   readonly #stopListening: readonly (() => void)[];
@@ -55,6 +59,7 @@ export class Session {
     this.#maxWaiters = options.maxWaiters;
     users.set(backend, (users.get(backend) ?? 0) + 1);
     this.departures = new Departures(backend.leases, this.clock, this.random);
+    this.entry = new Entry(this);
     this.renewals = new RenewalLoop(backend.leases, this.clock, {
       renewed: (claim) => this.#tell(claim, (common) => ({ type: "renewed", ...common })),
       unconfirmed: (claim, error) =>
@@ -126,6 +131,15 @@ export class Session {
     this.#bodies.set(lease, settled);
   }
 
+  /** Notes work that `close` waits for, within its grace. How it ends is its caller's affair. */
+  attend(work: Promise<unknown>): void {
+    const settled: Promise<boolean> = work.then(
+      () => this.#attended.delete(settled),
+      () => this.#attended.delete(settled),
+    );
+    this.#attended.add(settled);
+  }
+
   close(graceMs: number): Promise<void> {
     return (this.#closing ??= this.#close(graceMs));
   }
@@ -139,7 +153,7 @@ export class Session {
     const leases = [...this.#leases.values()];
     for (const lease of leases) lease.interrupt(reason);
     await Promise.all(leases.map((lease) => this.#endOf(lease, graceMs)));
-    await this.#within(graceMs, this.departures.settled());
+    await this.#within(graceMs, Promise.all([this.departures.settled(), ...this.#attended]));
     this.departures.stop();
     this.renewals.stop();
     for (const stop of this.#stopListening) stop();

@@ -1,5 +1,11 @@
 import type { ICompare } from "etcd3";
+import type { KeyRange } from "./claim-keys.ts";
 import { recordFrom } from "./claim-record.ts";
+
+/** Holds when there is no such key: etcd compares an absent key as one that was created at revision 0. */
+export function isEmpty(range: KeyRange | { key: Buffer }): ICompare {
+  return { ...range, target: "Create", result: "Equal", create_revision: "0" };
+}
 
 /** Holds when the key is this very claim, whatever has become of its value and its lease. */
 export function hasTicket(key: Buffer, ticket: bigint): ICompare {

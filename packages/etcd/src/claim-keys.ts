@@ -79,6 +79,7 @@ export class ClaimKeys {
   }
 }
 
-function range(from: string, to: string): KeyRange {
+/** From `from` up to, not including, `to`. */
+export function range(from: string, to: string): KeyRange {
   return { key: Buffer.from(from), range_end: Buffer.from(to) };
 }

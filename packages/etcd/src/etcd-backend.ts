@@ -5,6 +5,7 @@ import {
   type Backend,
   type Clock,
   type Degradation,
+  type IdempotencyStore,
   type LeaseStore,
   type Traits,
 } from "@leasehold/core";
@@ -13,6 +14,7 @@ import { Calls } from "./calls.ts";
 import { ClaimKeys } from "./claim-keys.ts";
 import { Endpoints } from "./endpoints.ts";
 import { EtcdLeaseStore } from "./etcd-lease-store.ts";
+import { EtcdIdempotencyStore } from "./idempotency/etcd-idempotency-store.ts";
 import type { EtcdBackendOptions, EtcdSource } from "./options.ts";
 
 /** What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded up. */
@@ -41,7 +43,9 @@ class EtcdBackend implements Backend {
   readonly traits: Traits;
   readonly clock: Clock;
   readonly leases: LeaseStore;
+  readonly idempotency: IdempotencyStore;
   readonly #store: EtcdLeaseStore;
+  readonly #records: EtcdIdempotencyStore;
   readonly #calls: Calls;
   readonly #endpoints: Endpoints;
   readonly #listeners = new Set<(degradation: Degradation) => void>();
@@ -70,6 +74,15 @@ class EtcdBackend implements Backend {
     const degraded = (degradation: Degradation): void => this.#tell(degradation);
     this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random, degraded);
     this.leases = this.#store;
+    const { sharedLeases: leases, sweeper } = this.#store;
+    const foundation = { calls: this.#calls, leases, sweeper, random, degraded };
+    this.#records = new EtcdIdempotencyStore(prefix, foundation);
+    this.idempotency = this.#records;
+  }
+
+  /** By the addresses that were given: two names of one member are not seen through. */
+  livesOn(dependency: unknown): boolean {
+    return dependency === this || this.#endpoints.include(dependency);
   }
 
   onDegraded(listener: (degradation: Degradation) => void): () => void {
@@ -83,7 +96,9 @@ class EtcdBackend implements Backend {
 
   /** Leases end first, which needs the connections; then whatever still waits for an answer; then the connections. */
   async #close(): Promise<void> {
-    await this.#store.close(closeTimeoutMs);
+    const watches = this.#records.close();
+    await this.#store.close(closeTimeoutMs, () => this.#records.leasesInUse);
+    await watches;
     this.#calls.close();
     this.#endpoints.close();
     this.#listeners.clear();

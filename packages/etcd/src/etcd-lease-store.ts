@@ -1,5 +1,4 @@
 import {
-  LeaseholdError,
   type AcquireRequest,
   type CallOptions,
   type ClaimRef,
@@ -20,6 +19,7 @@ import { acquireClaim, type Parts } from "./acquisition.ts";
 import type { Calls } from "./calls.ts";
 import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "./claim-keys.ts";
+import { closedError } from "./closed-error.ts";
 import { evictClaim } from "./eviction.ts";
 import { inspectResource } from "./inspection.ts";
 import { LineWatches } from "./line-watches.ts";
@@ -29,6 +29,7 @@ import { renewClaims } from "./renewal.ts";
 import { ResourceWatches } from "./resource-watches.ts";
 import { Roster } from "./roster.ts";
 import { toLeaseholdError } from "./rpc-failure.ts";
+import type { SharedLease } from "./shared-lease.ts";
 import { SharedLeases } from "./shared-leases.ts";
 import { Sweeper } from "./sweeper.ts";
 
@@ -62,7 +63,21 @@ export class EtcdLeaseStore implements LeaseStore {
       interrupted,
     });
     this.#parts = { calls, keys, leases, roster, watches, sweeper, random };
-    this.#resourceWatches = new ResourceWatches(calls, keys, random, interrupted);
+    this.#resourceWatches = new ResourceWatches(
+      calls,
+      (resource) => keys.resource(resource),
+      random,
+      interrupted,
+    );
+  }
+
+  /** The leases of this process, which claims share with whoever else has keys that must end with it. */
+  get sharedLeases(): SharedLeases {
+    return this.#parts.leases;
+  }
+
+  get sweeper(): Sweeper {
+    return this.#parts.sweeper;
   }
 
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
@@ -136,15 +151,17 @@ export class EtcdLeaseStore implements LeaseStore {
 
   /**
    * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is left to lapse: whoever
-   * acquired it may still be at work, and nobody else may be let in before its ttl has passed.
+   * acquired it may still be at work, and nobody else may be let in before its ttl has passed. `alsoInUse`: leases on which
+   * others have something that must lapse likewise.
    */
-  async close(timeoutMs: number): Promise<void> {
+  async close(timeoutMs: number, alsoInUse: () => Iterable<SharedLease>): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     const { leases, roster, watches, sweeper } = this.#parts;
     sweeper.close();
+    const inUse = (): ReadonlySet<SharedLease> => new Set([...roster.leases, ...alsoInUse()]);
     const observers = this.#resourceWatches.close();
-    await Promise.all([observers, watches.close(), leases.revokeAll(() => roster.leases, timeoutMs)]);
+    await Promise.all([observers, watches.close(), leases.revokeAll(inUse, timeoutMs)]);
   }
 
   #assertOpen(): void {
@@ -155,8 +172,4 @@ export class EtcdLeaseStore implements LeaseStore {
 /** By ticket, if it is known for certain which claim the owner has; else by the owner, which the value names. */
 function doomedOf({ key, owner, claim, pending, doubtful }: OwnerRecord): Doomed {
   return claim === undefined || doubtful || pending > 0 ? { key, owner } : { key, ticket: claim.ticket };
-}
-
-function closedError(): LeaseholdError {
-  return new LeaseholdError("CLOSED", "This etcd backend is closed.");
 }

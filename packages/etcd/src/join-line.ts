@@ -1,9 +1,11 @@
 import type { AcquireRequest, Refused } from "@leasehold/core";
-import type { ICompare, IKeyValue, IRangeResponse, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Calls } from "./calls.ts";
+import { isEmpty } from "./claim-compares.ts";
 import type { ClaimKeys, KeyRange } from "./claim-keys.ts";
 import type { Deadline } from "./deadline.ts";
 import { hasLease, Line } from "./line.ts";
+import { rangeIn } from "./range-in.ts";
 import { readLine } from "./read-line.ts";
 import type { OwnerRecord } from "./own-claim.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc-failure.ts";
@@ -154,16 +156,4 @@ class Join {
   #parsed(kvs: readonly IKeyValue[]): boolean {
     return kvs.some((kv) => this.#keys.parse(kv.key) !== undefined && hasLease(kv));
   }
-}
-
-/** What the read at `index` of a transaction gave. */
-function rangeIn({ responses }: ITxnResponse, index: number): IRangeResponse {
-  const range = responses[index]?.response_range;
-  if (range) return range;
-  throw new RpcFailure("unanswered", "etcd answered a transaction with something else than what was asked");
-}
-
-/** Holds when there is no such key: etcd compares an absent key as one that was created at revision 0. */
-function isEmpty(range: KeyRange | { key: Buffer }): ICompare {
-  return { ...range, target: "Create", result: "Equal", create_revision: "0" };
 }

@@ -10,7 +10,8 @@ const draws = 3;
 
 /**
  * Grants a lease of exactly `ttlMs`. Throws `INVALID_ARGUMENT` when the server grants another: etcd raises what it deems
- * too short in silence, and a holder that counts on 1 s would free its claim for others only after 2 s.
+ * too short in silence, and a holder that counts on 1 s would free its claim for others only after 2 s. With `orLonger` it
+ * may: what only has to be kept for long enough may be kept for longer.
  *
  * We draw the id. So a grant that was not answered can still be revoked; and it stays below 2^53: the server's own ids use
  * 63 bits, which etcd3 rounds, and so confuses, when it cannot load `long` (under `--conditions=import`, as test runners set).
@@ -20,12 +21,13 @@ export async function grantLease(
   random: Random,
   ttlMs: number,
   timeoutMs: number,
+  options: { orLonger?: boolean } = {},
 ): Promise<SharedLease> {
   const deadline = new Deadline(calls.clock, timeoutMs);
   for (let left = draws; ; left--) {
     const id = String(Number.parseInt(random.hex(7).slice(0, 13), 16) + 1);
     try {
-      return await grantLeaseAs(calls, id, ttlMs, deadline.leftMs);
+      return await grantLeaseAs(calls, id, ttlMs, deadline.leftMs, options.orLonger === true);
     } catch (error) {
       const taken = error instanceof RpcFailure && error.message.includes("lease already exists");
       if (!taken || left <= 1) throw error;
@@ -38,6 +40,7 @@ async function grantLeaseAs(
   id: string,
   ttlMs: number,
   timeoutMs: number,
+  orLonger: boolean,
 ): Promise<SharedLease> {
   const sentAt = calls.now();
   const TTL = Math.round(ttlMs / 1000);
@@ -54,7 +57,8 @@ async function grantLeaseAs(
     if (error instanceof RpcFailure && error.kind === "unanswered") void revoke();
     throw error;
   }
-  if (grantedMs === ttlMs) return new SharedLease(id, ttlMs, sentAt, calls.clock, true);
+  if (grantedMs === ttlMs || (orLonger && grantedMs > ttlMs))
+    return new SharedLease(id, grantedMs, sentAt, calls.clock, true);
   await revoke();
   throw invalidArgument(
     `ttlMs ${ttlMs} is not what this etcd grants: it made it ${grantedMs}. Its minimum is 1.5 times its ` +

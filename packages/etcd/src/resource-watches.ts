@@ -1,6 +1,6 @@
 import { ChangeFeed, type Random } from "@leasehold/core";
 import type { Calls } from "./calls.ts";
-import type { ClaimKeys } from "./claim-keys.ts";
+import type { KeyRange } from "./claim-keys.ts";
 import { LastingWatch } from "./lasting-watch.ts";
 
 interface ResourceWatch {
@@ -11,22 +11,27 @@ interface ResourceWatch {
 }
 
 /**
- * Watches resources for those who look on: one watch per resource, however many observers this process has, and none once
- * the last of them has gone. Every put and every deletion under the resource's name is a change, claims of any capacity; so
+ * Watches resources, or records, for those who look on: one watch per name, however many observers this process has, and
+ * none once the last of them has gone. Every put and every deletion under the name is a change, claims of any capacity; so
  * nobody has to announce anything.
  */
 export class ResourceWatches {
   readonly #calls: Calls;
-  readonly #keys: ClaimKeys;
+  readonly #rangeOf: (resource: string) => KeyRange;
   readonly #random: Random;
   readonly #interrupted: (message: string) => void;
   readonly #watches = new Map<string, ResourceWatch>();
   readonly #closing = new Set<Promise<void>>();
 
   /** `interrupted`: changes may be missed until the watch stands again. Once per outage and resource. */
-  constructor(calls: Calls, keys: ClaimKeys, random: Random, interrupted: (message: string) => void) {
+  constructor(
+    calls: Calls,
+    rangeOf: (resource: string) => KeyRange,
+    random: Random,
+    interrupted: (message: string) => void,
+  ) {
     this.#calls = calls;
-    this.#keys = keys;
+    this.#rangeOf = rangeOf;
     this.#random = random;
     this.#interrupted = interrupted;
   }
@@ -57,7 +62,7 @@ export class ResourceWatches {
   #open(resource: string): ResourceWatch {
     const begun = Promise.withResolvers<void>();
     const feeds = new Set<ChangeFeed>();
-    const watch = new LastingWatch(this.#calls, this.#random, this.#keys.resource(resource), "changes", {
+    const watch = new LastingWatch(this.#calls, this.#random, this.#rangeOf(resource), "changes", {
       created: () => {
         begun.resolve();
         // Those who are there from the beginning have not looked yet, so this is not another change to them.

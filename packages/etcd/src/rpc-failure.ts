@@ -1,5 +1,6 @@
 import { isLeaseholdError, LeaseholdError } from "@leasehold/core";
 import { status as Code } from "@grpc/grpc-js";
+import { closedError } from "./closed-error.ts";
 
 /** What is known of a request that did not succeed. */
 export type FailureKind =
@@ -81,7 +82,7 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
   const cause = { cause: error };
   switch (error.kind) {
     case "closed":
-      return new LeaseholdError("CLOSED", "This etcd backend is closed.");
+      return closedError();
     case "unanswered":
       return write
         ? new LeaseholdError(

@@ -9,6 +9,14 @@ import type { LeaseKeys, SharedLeases } from "./shared-leases.ts";
 const longestPeriodMs = 2_000;
 const requestTimeoutMs = 1_000;
 
+/** Who else keeps keys on the leases of this process. */
+export interface Tenant {
+  /** One of our leases has this key (as latin1 text), and it is no claim. */
+  listed(key: string): void;
+  /** Whether something of theirs may still arrive, or is still to be deleted: then the sweeper goes on looking. */
+  isExpecting(): boolean;
+}
+
 interface Debt {
   readonly doomed: Doomed;
   readonly settled: () => void;
@@ -29,6 +37,7 @@ export class Sweeper {
   readonly #leases: SharedLeases;
   /** Deletes that were not acknowledged yet. */
   readonly #debts = new Set<Debt>();
+  readonly #tenants = new Set<Tenant>();
   #timer: Timer | undefined;
   #sweeping = false;
   #closed = false;
@@ -38,6 +47,11 @@ export class Sweeper {
     this.#keys = keys;
     this.#roster = roster;
     this.#leases = leases;
+  }
+
+  /** The tenant hears of keys on our leases that are no claims. */
+  admit(tenant: Tenant): void {
+    this.#tenants.add(tenant);
   }
 
   /** Something may have been left behind, or may still arrive: look every now and then until that is over. */
@@ -68,7 +82,10 @@ export class Sweeper {
   listed(keys: LeaseKeys): void {
     for (const text of keys ?? []) {
       const key = Buffer.from(text, "latin1");
-      if (this.#keys.parse(key) === undefined) continue;
+      if (this.#keys.parse(key) === undefined) {
+        for (const tenant of this.#tenants) tenant.listed(text);
+        continue;
+      }
       const record = this.#roster.at(text);
       if (record === undefined) void this.#remove(key, text);
       else if (record.claim !== undefined && hasLapsed(record.claim, this.#calls.clock)) {
@@ -91,7 +108,9 @@ export class Sweeper {
     });
     await Promise.all([...debts, ...lists]);
     this.#sweeping = false;
-    if (this.#roster.someDeparted(this.#calls.now().monoMs) || this.#debts.size > 0) this.arm();
+    const nowMs = this.#calls.now().monoMs;
+    const expecting = [...this.#tenants].map((tenant) => tenant.isExpecting()).includes(true);
+    if (this.#roster.someDeparted(nowMs) || this.#debts.size > 0 || expecting) this.arm();
   }
 
   async #settle(debt: Debt): Promise<void> {

@@ -26,7 +26,9 @@ export const serverErrors: Readonly<Record<string, Verdict>> = {
   LOADING: notWritten("Redis is loading its data."),
   MASTERDOWN: notWritten("This replica has lost its master."),
   READONLY: notWritten("This Redis is a replica; a failover may be under way. Connect to the master."),
-  OOM: notWritten("Redis is out of memory (maxmemory). Locks can still be renewed and released."),
+  OOM: notWritten(
+    "Redis is out of memory (maxmemory). What is held can still be renewed, finished and released.",
+  ),
   MISCONF: notWritten("Redis cannot save its data, and refuses writes until it can. See its log."),
   BUSY: notWritten("Redis is busy with another script."),
   UNKILLABLE: notWritten("Redis is busy with another script."),

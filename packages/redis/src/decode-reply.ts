@@ -95,6 +95,6 @@ export function decodeTicket(text: unknown): bigint | undefined {
   return typeof text === "string" && /^\d{1,16}$/.test(text) ? BigInt(text) : undefined;
 }
 
-function decodeWhole(text: unknown): number | undefined {
+export function decodeWhole(text: unknown): number | undefined {
   return typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fenceKey } from "./fence-key.ts";
 import { decodePush } from "./grant-pushes.ts";
-import { inboxChannel, markKey, resourceKeys, resourceOf } from "./keys.ts";
+import { inboxChannel, markKey, recordKeys, resourceKeys, resourceOf } from "./keys.ts";
 
 /** What Redis Cluster takes for the slot: between the first `{` and the next `}`, unless that is empty. */
 function hashTag(key: string): string {
@@ -36,6 +36,25 @@ test("every name has its own keys, all in one slot, and is found again from them
       expect(keys.changes).toMatch(/^leasehold:changes:[A-Za-z0-9._:%-]+$/);
     }),
   );
+});
+
+test("a record has a key and a channel of its own, apart from those of the resource of its name, under any prefix", () => {
+  const anyPrefix = fc.constantFrom("p", "p:idem", "p:changes", "p:{x}", "p:");
+  fc.assert(
+    fc.property(anyPrefix, anyString, anyPrefix, anyString, (p, a, q, b) => {
+      const [record, other] = [recordKeys(p, a), recordKeys(q, b)];
+      const isSame = p === q && a === b;
+      expect([record.hash === other.hash, record.changes === other.changes]).toEqual([isSame, isSame]);
+      expect(hashTag(record.hash)).toBe(hashTag(resourceKeys(p, a).base));
+      const { base, line, expiry, changes } = resourceKeys(q, b);
+      const mark = markKey(resourceKeys(q, b), "0");
+      for (const key of [base, line, expiry, mark, changes])
+        expect([record.hash, record.changes]).not.toContain(key);
+    }),
+  );
+  // Within what acl.txt allows.
+  const keys = { hash: "leasehold:{a%0020b}:idem", changes: "leasehold:changes:{a%0020b}" };
+  expect(recordKeys("leasehold", "a b")).toEqual(keys);
 });
 
 test("a prefix cannot move the hash tag", () => {

@@ -40,6 +40,24 @@ export function resourceKeys(prefix: string, resource: string): ResourceKeys {
   };
 }
 
+/** The one key of an idempotency record, and the channel on which its end is announced. */
+export interface RecordKeys {
+  readonly hash: string;
+  readonly changes: string;
+}
+
+/**
+ * No key of a resource ends like this one, and no channel of a resource has a brace: a record and a resource of one name
+ * never meet, whatever other prefixes there are.
+ */
+export function recordKeys(prefix: string, record: string): RecordKeys {
+  const name = encodeName(record) || EMPTY;
+  return {
+    hash: `${encodeName(prefix)}:{${name}}:idem`,
+    changes: `${encodeName(prefix)}:changes:{${name}}`,
+  };
+}
+
 /** The key that refuses an owner whose call was given up (rule R7). */
 export function markKey(keys: ResourceKeys, owner: string): string {
   return `${keys.base}:gone:${owner}`;

@@ -1,4 +1,4 @@
-import { LeaseholdError, nothingProved } from "@leasehold/core";
+import { nothingProved } from "@leasehold/core";
 import type {
   AcquireRequest,
   CallOptions,
@@ -22,6 +22,7 @@ import type { GrantPushes } from "./grant-pushes.ts";
 import { markKey, ticketDigits, type ResourceKeys } from "./keys.ts";
 import { renewClaims } from "./renew-claims.ts";
 import { scripts, type Script } from "./script.ts";
+import { unreadableReply } from "./unreadable-reply.ts";
 
 export interface LeaseStoreOptions {
   readonly connection: Connection;
@@ -137,9 +138,6 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   #unreadable(key: string): never {
-    const message = `The reply for Redis key "${key}" is not one of Leasehold's. Is there a proxy in between?`;
-    this.#options.degradations.report("malformed-record", message);
-    // The step itself may have been taken.
-    throw new LeaseholdError("OUTCOME_UNKNOWN", message);
+    return unreadableReply(key, this.#options.degradations);
   }
 }

@@ -5,17 +5,19 @@ import { Changes } from "./changes.ts";
 import { Connection } from "./connection.ts";
 import { Degradations } from "./degradations.ts";
 import { GrantPushes } from "./grant-pushes.ts";
+import { RedisIdempotencyStore } from "./idempotency-store.ts";
 import { inboxChannel, resourceKeysUnder } from "./keys.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
 import { makeClient } from "./make-client.ts";
 import { completeOptions, type RedisBackendOptions } from "./options.ts";
+import { isSameServer } from "./same-server.ts";
 import { Subscriber } from "./subscriber.ts";
 
 /** How long giving back a stray grant may take. */
 const GIVE_BACK_MS = 5_000;
 
 /**
- * Leases on Redis 7.0 or Valkey 7.2, or later: standalone, behind Sentinel, or in a Cluster.
+ * Leases and idempotency records on Redis 7.0 or Valkey 7.2, or later: standalone, behind Sentinel, or in a Cluster.
  *
  * @param source - A URL (`redis://` or `rediss://`) or options of ioredis: then the connection is ours, safe options are set
  *   over yours, and it is closed with this backend. Or a client of ioredis 5 or 6, `Redis` or `Cluster`: then it is used as
@@ -58,6 +60,8 @@ export function redisBackend(
     traits: { consistency: "single-primary", minTtlMs: 100, ttlStepMs: 1 },
     clock,
     leases,
+    idempotency: new RedisIdempotencyStore({ connection, changes, degradations, prefix }),
+    livesOn: (dependency) => isSameServer(client, dependency),
     onDegraded: (listener) => degradations.add(listener),
     [Symbol.asyncDispose]: async () => {
       changes.close();

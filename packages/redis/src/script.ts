@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import type { ScriptClient } from "./client.ts";
 import { acquire } from "./scripts/acquire.ts";
+import { begin } from "./scripts/begin.ts";
 import { evict } from "./scripts/evict.ts";
+import { extend } from "./scripts/extend.ts";
+import { finish } from "./scripts/finish.ts";
 import { inspect } from "./scripts/inspect.ts";
 import { propose } from "./scripts/propose.ts";
 import { release } from "./scripts/release.ts";
@@ -17,9 +20,10 @@ export function makeScript(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-type ScriptName = "acquire" | "renew" | "release" | "propose" | "evict" | "inspect";
+type ScriptName =
+  "acquire" | "renew" | "release" | "propose" | "evict" | "inspect" | "begin" | "extend" | "finish";
 
-/** All scripts of the lease store. The set is closed: an access list or a proxy may name their hashes. */
+/** All scripts of the two stores. The set is closed: an access list or a proxy may name their hashes. */
 export const scripts: Readonly<Record<ScriptName, Script>> = {
   acquire: makeScript(acquire),
   renew: makeScript(renew),
@@ -27,6 +31,9 @@ export const scripts: Readonly<Record<ScriptName, Script>> = {
   propose: makeScript(propose),
   evict: makeScript(evict),
   inspect: makeScript(inspect),
+  begin: makeScript(begin),
+  extend: makeScript(extend),
+  finish: makeScript(finish),
 };
 
 /**

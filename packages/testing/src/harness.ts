@@ -1,6 +1,7 @@
 import type { Backend } from "@leasehold/core";
 
-export type StoreCall = "acquire" | "renew" | "release" | "propose" | "evict" | "inspect";
+export type StoreCall =
+  "acquire" | "renew" | "release" | "propose" | "evict" | "inspect" | "begin" | "extend" | "finish";
 
 /** The way between one process and the store, to be sabotaged. */
 export interface Link {
@@ -14,7 +15,7 @@ export interface Link {
   newConnectionsPass(): void;
   /** Delivers what was held back, although its senders have long given up. Resolves when the store has had it. */
   deliverHeld(): Promise<void>;
-  /** The next such call about `resource` reaches the store, its reply is lost, and the connection with it. */
+  /** The next such call about `resource` (or the record of that name) reaches the store, its reply is lost, and the connection with it. */
   loseReplyTo(call: StoreCall, resource: string): Promise<void>;
   /** Everything takes so much longer, each way; 0 ends it. */
   slow(ms: number): void;

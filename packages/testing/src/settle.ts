@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 import type { Stage } from "./stage.ts";
 
 /** Follows a promise that is expected to fail, without an unhandled rejection in between. */
@@ -19,4 +21,9 @@ export async function finish<T>(stage: Stage, promise: Promise<T>, withinMs = 10
   const watched = settle(promise);
   await stage.until("settled", withinMs, watched.isSettled);
   return promise;
+}
+
+/** Awaits what must not fail: a rejection is a broken promise of the backend's, not of the case's. */
+export async function unfailing<T>(promise: Promise<T>): Promise<T> {
+  return promise.catch((error: unknown) => assert.fail(`must not fail: ${String(error)}`));
 }

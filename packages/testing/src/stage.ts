@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 import {
   createCoordinator,
+  encodeName,
   type AcquireRequest,
   type Backend,
   type Coordinator,
@@ -52,6 +53,12 @@ export class Stage {
 
   owner(): string {
     return randomBytes(16).toString("hex");
+  }
+
+  /** The name under which a store knows a key of a scope, of a process with defaults. */
+  recordOf(scope: string, key: string): string {
+    const hash = createHash("sha256").update(key).digest("hex");
+    return `default:idempotency:${encodeName(scope)}/${hash}`;
   }
 
   elapse(ms: number): Promise<void> {

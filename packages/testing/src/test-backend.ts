@@ -4,14 +4,17 @@ import type { Case, Need } from "./case.ts";
 import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
 import { electionCases } from "./cases/election.ts";
+import { executionCases } from "./cases/execution.ts";
 import { faultCases } from "./cases/faults.ts";
 import { grantCases } from "./cases/grants.ts";
+import { idempotencyCases } from "./cases/idempotency.ts";
 import { lineCases } from "./cases/line.ts";
 import { lockCases } from "./cases/lock.ts";
 import { lossCases } from "./cases/loss.ts";
 import { membershipCases } from "./cases/membership.ts";
 import { nameCases } from "./cases/names.ts";
 import { outageCases } from "./cases/outage.ts";
+import { recordCases } from "./cases/records.ts";
 import { semaphoreCases } from "./cases/semaphore.ts";
 import { tidyCases } from "./cases/tidy.ts";
 import { weightCases } from "./cases/weights.ts";
@@ -37,6 +40,9 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   semaphore: semaphoreCases,
   election: electionCases,
   membership: membershipCases,
+  records: recordCases,
+  idempotency: idempotencyCases,
+  execution: executionCases,
   loss: lossCases,
   tidy: tidyCases,
   faults: faultCases,

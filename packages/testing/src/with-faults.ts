@@ -5,6 +5,7 @@ import {
   type Backend,
   type CallOptions,
   type GrantListener,
+  type IdempotencyStore,
   type LeaseStore,
   type RenewAnswer,
 } from "@leasehold/core";
@@ -16,7 +17,7 @@ import type { Link, StoreCall } from "./harness.ts";
  * and for tests of one's own code. Passes the conformance kit itself while no fault is switched on.
  */
 export function withFaults(backend: Backend): { backend: Backend; link: Link } {
-  const { clock, leases } = backend;
+  const { clock, leases, idempotency } = backend;
   let mode: "pass" | "cut" | "hold" = "pass";
   let pushes = true;
   let slowMs = 0;
@@ -92,8 +93,29 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
       }),
   };
 
+  const records: IdempotencyStore = {
+    maxBodyBytes: idempotency.maxBodyBytes,
+    begin: async (request) => {
+      const validFrom = clock.now();
+      const reply = await through("begin", request.timeoutMs, () => idempotency.begin(request));
+      return reply.kind === "begun" ? { ...reply, validFrom } : reply;
+    },
+    extend: async (request) => {
+      const validFrom = clock.now();
+      const reply = await through("extend", request.timeoutMs, () => idempotency.extend(request));
+      return reply.kind === "extended" ? { ...reply, validFrom } : reply;
+    },
+    finish: (request) => through("finish", request.timeoutMs, () => idempotency.finish(request)),
+    watch: (record, signal) => watched(idempotency.watch(record, signal), signal),
+  };
+
   return {
-    backend: { ...backend, leases: faulty, [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose]() },
+    backend: {
+      ...backend,
+      leases: faulty,
+      idempotency: records,
+      [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
+    },
     link: {
       cut: () => void (mode = "cut"),
       heal: async () => {

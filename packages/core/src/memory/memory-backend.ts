@@ -48,7 +48,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
       : { kind: "queued", ...acknowledged, aheadMs };
   };
 
-  return {
+  const backend: Backend = {
     name: "memory",
     traits: { consistency: "linearizable", minTtlMs: 20, ttlStepMs: 1 },
     clock,
@@ -104,6 +104,30 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
         return () => listeners.delete(listener);
       },
     },
+    livesOn: (dependency) => dependency === backend || dependency === store,
+    idempotency: {
+      maxBodyBytes: 8 * 2 ** 20,
+      begin: async (request) => {
+        open();
+        const validFrom = clock.now();
+        const reply = store.idempotency.begin(request);
+        return reply.kind === "begun" ? { ...reply, leaseMs: request.leaseMs, validFrom } : reply;
+      },
+      extend: async (request) => {
+        open();
+        const validFrom = clock.now();
+        const kind = store.idempotency.extend(request);
+        return kind === "extended" ? { kind, leaseMs: request.leaseMs, validFrom } : { kind };
+      },
+      finish: async (request) => {
+        open();
+        return store.idempotency.finish(request);
+      },
+      watch: (record, signal) => {
+        open();
+        return store.watch(record, AbortSignal.any([signal, closing.signal]));
+      },
+    },
     // A store inside the process is never out of reach.
     onDegraded: () => () => {},
     [Symbol.asyncDispose]: async () => {
@@ -113,4 +137,5 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
       listeners.clear();
     },
   };
+  return backend;
 }

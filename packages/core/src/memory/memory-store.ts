@@ -9,6 +9,7 @@ import type {
 } from "../backend.ts";
 import { ChangeFeed } from "../change-feed.ts";
 import { systemClock, type Clock } from "../clock.ts";
+import { IdempotencyRecords } from "./idempotency-records.ts";
 import { Line, type Standing } from "./line.ts";
 
 /** What each step says of itself. */
@@ -20,6 +21,7 @@ type Announcing = ClaimRef & { readonly announce?: boolean };
  */
 export class MemoryStore {
   readonly clock: Clock;
+  readonly idempotency: IdempotencyRecords;
   readonly #lines = new Map<string, Line>();
   readonly #inboxes = new Map<string, (push: GrantPush) => void>();
   readonly #feeds = new Map<string, Set<ChangeFeed>>();
@@ -27,6 +29,10 @@ export class MemoryStore {
 
   constructor(options: { clock?: Clock } = {}) {
     this.clock = options.clock ?? systemClock;
+    this.idempotency = new IdempotencyRecords(() => this.#nowMs(), {
+      draw: () => this.#draw(),
+      changed: (record) => this.#announce(record),
+    });
   }
 
   /** Opens a process's inbox for pushes; returns a function that closes it. */
@@ -75,9 +81,10 @@ export class MemoryStore {
     return this.#lines.get(resource)?.view(this.#nowMs()) ?? { holders: [], line: [] };
   }
 
-  /** Forgets every claim and every mark, as FLUSHALL does. Tickets still grow. */
+  /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens still grow. */
   flush(): void {
     this.#lines.clear();
+    this.idempotency.clear();
     for (const resource of this.#feeds.keys()) this.#announce(resource);
   }
 

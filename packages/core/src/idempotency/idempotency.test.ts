@@ -1,0 +1,332 @@
+import { createHash } from "node:crypto";
+
+import { SimClock, withFaults, type Link } from "@leasehold/testing";
+import { beforeEach, describe, expect, it } from "vitest";
+
+import type { Backend } from "../backend.ts";
+import { createCoordinator, type Coordinator } from "../coordinator.ts";
+import { isLeaseholdError, type ErrorCode } from "../errors.ts";
+import type { LeaseholdEvent } from "../events.ts";
+import { memoryBackend, MemoryStore } from "../memory/index.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { Idempotency, IdempotencyOptions } from "./idempotency.ts";
+import type { IdempotencyStore } from "./idempotency-store.ts";
+
+let clock: SimClock;
+let store: MemoryStore;
+let calls: string[];
+
+beforeEach(() => {
+  clock = new SimClock();
+  store = new MemoryStore({ clock });
+  calls = [];
+});
+
+/** A backend whose calls are counted. */
+function counted(backend: Backend): Backend {
+  const { idempotency } = backend;
+  const count =
+    <A, R>(name: string, call: (argument: A) => R) =>
+    (argument: A): R => {
+      calls.push(name);
+      return call(argument);
+    };
+  const records: IdempotencyStore = {
+    ...idempotency,
+    begin: count("begin", (request) => idempotency.begin(request)),
+    extend: count("extend", (request) => idempotency.extend(request)),
+    finish: count("finish", (request) => idempotency.finish(request)),
+  };
+  return { ...backend, idempotency: records, [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose]() };
+}
+
+function open(options: IdempotencyOptions = {}): {
+  coordinator: Coordinator;
+  charges: Idempotency;
+  link: Link;
+  events: LeaseholdEvent[];
+} {
+  const { backend, link } = withFaults(memoryBackend({ store }));
+  const events: LeaseholdEvent[] = [];
+  const onEvent = (event: LeaseholdEvent): void => void events.push(event);
+  const coordinator = createCoordinator({ backend: counted(backend), ttlMs: 3_000, onEvent });
+  return {
+    coordinator,
+    charges: coordinator.idempotency("charges", { leaseMs: 3_000, ...options }),
+    link,
+    events,
+  };
+}
+
+const ofCode = (code: ErrorCode): unknown => expect.toSatisfy((error) => isLeaseholdError(error, code));
+
+describe("round trips", () => {
+  it("a first call is two, a replay one, a duplicate one, a mismatch one", async () => {
+    const { charges } = open();
+    const gate = Promise.withResolvers<void>();
+    const first = charges.run("k", { fingerprint: 1 }, () => gate.promise);
+    await clock.advance(1);
+    await expect(charges.run("k", { fingerprint: 1 }, () => 0)).rejects.toEqual(
+      ofCode("IDEMPOTENCY_IN_PROGRESS"),
+    );
+    await expect(charges.run("k", { fingerprint: 2 }, () => 0)).rejects.toEqual(
+      ofCode("IDEMPOTENCY_MISMATCH"),
+    );
+    expect(calls.splice(0)).toEqual(["begin", "begin", "begin"]);
+    gate.resolve();
+    await first;
+    expect(calls.splice(0)).toEqual(["finish"]);
+    await charges.run("k", { fingerprint: 1 }, () => 0);
+    expect(calls).toEqual(["begin"]);
+  });
+
+  it("a result that this process executed is replayed from memory, if that was asked for", async () => {
+    const { charges } = open({ cacheSize: 2, retentionMs: 60_000 });
+    for (const key of ["a", "b", "c"]) await charges.run(key, { fingerprint: 1 }, () => key);
+    calls.length = 0;
+    expect(await charges.run("c", { fingerprint: 1 }, () => 0)).toMatchObject({ value: "c", replayed: true });
+    await expect(charges.run("c", { fingerprint: 2 }, () => 0)).rejects.toEqual(
+      ofCode("IDEMPOTENCY_MISMATCH"),
+    );
+    expect(calls).toEqual([]);
+    await charges.run("a", { fingerprint: 1 }, () => 0);
+    expect(calls, "the least recently used is forgotten").toEqual(["begin"]);
+    await clock.advance(60_000);
+    expect(await charges.run("c", { fingerprint: 1 }, () => "again")).toMatchObject({
+      value: "again",
+      replayed: false,
+    });
+  });
+
+  it("a hundred waiters cost a completion no more than one does", async () => {
+    const executor = open();
+    const gate = Promise.withResolvers<number>();
+    const first = executor.charges.run("k", {}, () => gate.promise);
+    const { charges } = open({ conflict: "wait" });
+    const waiting = [charges.run("k", {}, () => 0)];
+    await clock.advance(10);
+    for (let i = 1; i < 100; i++) waiting.push(charges.run("k", {}, () => 0));
+    await clock.advance(10);
+    calls.length = 0;
+    gate.resolve(7);
+    await first;
+    await clock.advance(0);
+    const results = await Promise.all(waiting);
+    expect(results.every(({ value, replayed }) => value === 7 && replayed)).toBe(true);
+    expect(calls).toEqual(["finish", "begin"]);
+  });
+
+  it("a caller that comes to wait while others do costs nothing, and one with another payload is told", async () => {
+    const gate = Promise.withResolvers<number>();
+    const first = open().charges.run("k", {}, () => gate.promise);
+    const { charges } = open({ conflict: "wait" });
+    const waiting = charges.run("k", {}, () => 0);
+    await clock.advance(10);
+    calls.length = 0;
+    const second = charges.run("k", {}, () => 0);
+    await clock.advance(10);
+    expect(calls).toEqual([]);
+    await expect(charges.run("k", { fingerprint: 1 }, () => 0)).rejects.toEqual(
+      ofCode("IDEMPOTENCY_MISMATCH"),
+    );
+    gate.resolve(7);
+    await first;
+    await clock.advance(0);
+    expect((await Promise.all([waiting, second])).map(({ value }) => value)).toEqual([7, 7]);
+  });
+});
+
+describe("a running handler", () => {
+  it("is extended every third of its lease, and no longer than until it ends", async () => {
+    const { charges } = open();
+    const gate = Promise.withResolvers<void>();
+    const running = charges.run("k", {}, () => gate.promise);
+    await clock.advance(10_100);
+    expect(calls.filter((call) => call === "extend")).toHaveLength(10);
+    gate.resolve();
+    await running;
+    calls.length = 0;
+    await clock.advance(60_000);
+    expect(calls).toEqual([]);
+  });
+
+  it("keeps its key through an outage shorter than what is left of its lease", async () => {
+    const { charges, link } = open();
+    const gate = Promise.withResolvers<void>();
+    let signal: AbortSignal | undefined;
+    const running = charges.run("k", {}, async (context) => {
+      ({ signal } = context);
+      await gate.promise;
+    });
+    await clock.advance(10);
+    link.cut();
+    await clock.advance(2_300);
+    await link.heal();
+    await clock.advance(5_000);
+    expect(signal?.aborted).toBe(false);
+    gate.resolve();
+    expect((await running).record).toBe("stored");
+  });
+
+  it("is told before the store lets another take over, and at the first look after a pause", async () => {
+    const { charges, link } = open();
+    let context: { readonly signal: AbortSignal; readonly remainingMs: number } | undefined;
+    const running = charges.run("k", {}, async (given) => {
+      context = given;
+      await new Promise((_, reject) =>
+        given.signal.addEventListener("abort", () => reject(given.signal.reason as Error)),
+      );
+    });
+    const ended = expect(running).rejects.toEqual(ofCode("LEASE_LOST"));
+    await clock.advance(10);
+    link.cut();
+    await clock.advance(2_900);
+    expect(context?.signal.aborted).toBe(false);
+    clock.block(200);
+    expect(context?.remainingMs).toBe(0);
+    await clock.advance(0);
+    expect(context?.signal.aborted).toBe(true);
+    await ended;
+  });
+
+  it("that ends while the store is out of reach tells it once it is back", async () => {
+    const { charges, link } = open({ leaseMs: 10_000 });
+    const running = charges.run("k", {}, () => {
+      link.cut();
+      return 7;
+    });
+    await clock.advance(6_000);
+    await link.heal();
+    await clock.advance(1_000);
+    expect(await running).toMatchObject({ value: 7, record: "stored" });
+  });
+
+  it("whose end nobody heard says that it is unconfirmed", async () => {
+    const { charges, link, events } = open();
+    const running = charges.run("k", {}, () => {
+      link.cut();
+      return 7;
+    });
+    await clock.advance(20_000);
+    expect(await running).toMatchObject({ value: 7, record: "unconfirmed" });
+    expect(events.at(-1)).toMatchObject({ type: "idempotency", outcome: "unconfirmed" });
+  });
+});
+
+describe("calls that nobody waits for any more", () => {
+  it("an abort settles at once, and what the store still gives is given back", async () => {
+    const { charges, link } = open();
+    link.slow(100);
+    const caller = new AbortController();
+    const aborted = charges.run("k", { signal: caller.signal }, () => 0);
+    await clock.advance(50);
+    const reason = new Error("gone home");
+    caller.abort(reason);
+    await expect(aborted).rejects.toBe(reason);
+    await clock.advance(1_000);
+    link.slow(0);
+    expect(await open().charges.run("k", {}, ({ attempt }) => attempt)).toMatchObject({
+      value: 2,
+      record: "stored",
+    });
+  });
+
+  it("a begin that was never answered is taken back as soon as the store is back", async () => {
+    const { charges, link } = open({ leaseMs: 600_000, maxDurationMs: 600_000 });
+    link.holdRequests();
+    const refused = expect(charges.run("k", {}, () => 0)).rejects.toEqual(ofCode("OUTCOME_UNKNOWN"));
+    await clock.advance(6_000);
+    await refused;
+    await link.heal();
+    await clock.advance(3_000);
+    expect(await open().charges.run("k", {}, ({ attempt }) => attempt)).toMatchObject({ record: "stored" });
+  });
+
+  it("close refuses what comes, and leaves no timer", async () => {
+    const { coordinator, charges } = open({ conflict: "wait" });
+    const gate = Promise.withResolvers<void>();
+    const first = open().charges.run("k", {}, () => gate.promise);
+    const waiting = expect(charges.run("k", {}, () => 0)).rejects.toEqual(ofCode("CLOSED"));
+    await clock.advance(10);
+    await coordinator.close();
+    await waiting;
+    await expect(charges.run("k", {}, () => 0)).rejects.toEqual(ofCode("CLOSED"));
+    gate.resolve();
+    await first;
+    await clock.advance(0);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("what comes from outside", () => {
+  it("a bad argument is refused at the call", async () => {
+    const { coordinator, charges } = open();
+    const bad: IdempotencyOptions[] = [
+      { leaseMs: 0 },
+      { leaseMs: Number.NaN },
+      { leaseMs: 5_000, retentionMs: 4_000 },
+      { retentionMs: Infinity },
+      { conflict: "later" as never },
+      { onExpired: "maybe" as never },
+      { waitMs: -1 },
+      { maxDurationMs: Number.NaN },
+      { maxResultBytes: 2 ** 40 },
+      { cacheSize: -1 },
+      { classifyError: "stored" as never },
+    ];
+    for (const options of bad)
+      expect(() => coordinator.idempotency("s", options), JSON.stringify(options)).toThrow(
+        ofCode("INVALID_ARGUMENT") as Error,
+      );
+    for (const scope of ["", "x".repeat(513), 7 as never])
+      expect(() => coordinator.idempotency(scope)).toThrow(ofCode("INVALID_ARGUMENT") as Error);
+    const handler = (): number => 0;
+    for (const key of ["", "x".repeat(513), undefined as never])
+      await expect(charges.run(key, {}, handler)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
+    await expect(charges.run("k", {}, undefined as never)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
+    await expect(charges.run("k", { fingerprint: 1n }, handler)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
+    await expect(charges.run("k", { policy: {} as never }, handler)).rejects.toEqual(
+      ofCode("INVALID_ARGUMENT"),
+    );
+    await expect(charges.run("k", { signal: {} as never }, handler)).rejects.toEqual(
+      ofCode("INVALID_ARGUMENT"),
+    );
+    const aborted = AbortSignal.abort(new Error("before"));
+    await expect(charges.run("k", { signal: aborted }, handler)).rejects.toThrow("before");
+    expect(calls).toEqual([]);
+  });
+
+  it("a stored result that nobody here wrote is an error, and not a result", async () => {
+    const hostile = ["", "2{}", "1{", '1{"$":"who"}', `1${"[".repeat(50_000)}`, "x".repeat(2 ** 21)];
+    const { charges } = open();
+    const { idempotency } = memoryBackend({ store });
+    for (const [i, body] of hostile.entries()) {
+      for (const outcome of ["completed", "failed"] as const) {
+        // By hand, past core: a record of our name that says something else.
+        const record = `default:idempotency:charges/${createHash("sha256").update(`h${i}${outcome}`).digest("hex")}`;
+        const owner = "0".repeat(32);
+        const times = { leaseMs: 3_000, retentionMs: 60_000, timeoutMs: 0 };
+        const fingerprint = fingerprintOf(undefined);
+        const reply = await idempotency.begin({
+          record,
+          owner,
+          fingerprint,
+          takeOver: true,
+          watched: false,
+          ...times,
+        });
+        if (reply.kind !== "begun") throw new Error(reply.kind);
+        await idempotency.finish({ record, owner, token: reply.token, outcome, body, ...times });
+        const replayed = charges.run(`h${i}${outcome}`, {}, () => 0);
+        await expect(replayed).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
+      }
+    }
+  });
+
+  it("changes to the payload while the handler runs do not matter", async () => {
+    const { charges } = open();
+    const payload = { amount: 5 };
+    await charges.run("k", { fingerprint: payload }, () => (payload.amount = 6));
+    expect(await charges.run("k", { fingerprint: { amount: 5 } }, () => 0)).toMatchObject({ replayed: true });
+  });
+});

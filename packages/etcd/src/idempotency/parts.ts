@@ -1,0 +1,19 @@
+import type { Calls } from "../calls.ts";
+import type { SharedLeases } from "../shared-leases.ts";
+import type { Executions } from "./executions.ts";
+import type { OwnerSweep } from "./owner-sweep.ts";
+import type { RecordKeys } from "./record-keys.ts";
+import type { RetentionLeases } from "./retention-leases.ts";
+
+/** What the calls of an idempotency store work with. */
+export interface Parts {
+  readonly calls: Calls;
+  readonly keys: RecordKeys;
+  readonly leases: SharedLeases;
+  readonly retention: RetentionLeases;
+  readonly executions: Executions;
+  readonly sweep: OwnerSweep;
+}
+
+/** Records that others change, or leases that vanish, between two steps of one call: look again, so often. */
+export const tries = 5;

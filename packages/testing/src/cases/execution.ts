@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+
+import { isLeaseholdError, isStoredFailure } from "@leasehold/core";
+
+import type { Case } from "../case.ts";
+import { charges, Gate, outcomes } from "../charges.ts";
+import { finish, settle, unfailing } from "../settle.ts";
+
+/** What users are promised of an execution that runs long, fails, is lost, or is taken over. */
+export const executionCases: readonly Case[] = [
+  {
+    name: "a handler that outlasts its lease is extended, and not taken over",
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const [key, gate] = [stage.name(), new Gate()];
+      const running = charges(a, stage).run(key, {}, (context) => gate.pass(context));
+      await gate.reached(stage);
+      await stage.elapse(2.5 * stage.ttlMs);
+      const [context] = gate.contexts;
+      assert.ok(context!.remainingMs > 0 && !context!.signal.aborted);
+      const second = settle(charges(b, stage).run(key, {}, () => assert.fail("executed twice")));
+      await stage.until("refused", 2_000, second.isSettled);
+      assert.ok(isLeaseholdError(second.error(), "IDEMPOTENCY_IN_PROGRESS"), String(second.error()));
+      gate.open();
+      const { attempt, record } = await running;
+      assert.deepEqual([attempt, record], [1, "stored"]);
+    },
+  },
+  {
+    name: "a handler that is stuck is told after maxDurationMs, and then another takes over",
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const [key, gate] = [stage.name(), new Gate()];
+      const maxDurationMs = stage.ttlMs / 2;
+      // Something else that keeps whatever the store shares among this process's leases alive.
+      await using _ = await a.coordinator.lock(stage.name()).acquire();
+      const stuck = settle(
+        charges(a, stage, { maxDurationMs }).run(key, {}, (context) => gate.pass(context)),
+      );
+      await gate.reached(stage);
+      await stage.until("told", stage.ttlMs, () => gate.contexts[0]!.signal.aborted);
+      assert.ok(isLeaseholdError(gate.contexts[0]!.signal.reason, "LEASE_LOST"));
+      const next = charges(b, stage, { conflict: "wait" }).run(key, {}, ({ attempt }) => attempt);
+      assert.equal((await finish(stage, next, 2 * stage.ttlMs + 2_000)).value, 2);
+      gate.open();
+      await stage.until("settled", 2_000, stuck.isSettled);
+      assert.ok(isLeaseholdError(stuck.error(), "IDEMPOTENCY_FENCED"), String(stuck.error()));
+    },
+  },
+  {
+    name: "an executor cut off past its lease is told, replaced after its lease, and fenced, whatever it says then",
+    needs: ["link"],
+    run: async (stage) => {
+      const endings = {
+        completes: () => "wrong",
+        fails: () => {
+          throw new Error("declined");
+        },
+        releases: () => {
+          throw new TypeError("nothing happened");
+        },
+      };
+      for (const [name, end] of Object.entries(endings)) {
+        const classifyError = (error: unknown): "released" | "stored" =>
+          error instanceof TypeError ? "released" : "stored";
+        const [a, b] = [await stage.processBehindLink(), await stage.process()];
+        const [key, gate] = [stage.name(), new Gate()];
+        const late = settle(
+          charges(a, stage, { classifyError }).run(key, {}, async (context) => {
+            await gate.pass(context);
+            return end();
+          }),
+        );
+        await gate.reached(stage);
+        a.link.cut();
+        const { signal } = gate.contexts[0]!;
+        await stage.until("told", stage.ttlMs + 100, () => signal.aborted);
+        assert.ok(isLeaseholdError(signal.reason, "LEASE_LOST"), String(signal.reason));
+        const second = charges(b, stage, { conflict: "wait" }).run(key, {}, ({ attempt, fencingToken }) => ({
+          attempt,
+          fencingToken,
+        }));
+        const { value, record } = await finish(stage, second, stage.ttlMs + 2_000);
+        assert.deepEqual([value.attempt, record], [2, "stored"]);
+        assert.ok(value.fencingToken > gate.contexts[0]!.fencingToken);
+        await a.link.heal();
+        gate.open();
+        await stage.until(`${name}, too late`, 10_000, late.isSettled);
+        const error = late.error();
+        if (name === "completes") assert.ok(isLeaseholdError(error, "IDEMPOTENCY_FENCED"), String(error));
+        else assert.match(String(error), /declined|nothing happened/);
+        const third = await charges(b, stage).run(key, {}, () => assert.fail("executed again"));
+        assert.deepEqual(third.value, value, `it ${name} late: the second one's result stands`);
+        assert.ok(outcomes(a).includes("fenced"), outcomes(a).join());
+      }
+    },
+  },
+  {
+    name: 'with onExpired "fail" what a lost executor did is told to be unknown, and nobody executes again',
+    needs: ["link"],
+    run: async (stage) => {
+      const [a, b] = [await stage.processBehindLink(), await stage.process()];
+      const [key, gate] = [stage.name(), new Gate()];
+      const lost = settle(
+        charges(a, stage, { onExpired: "fail" }).run(key, {}, (context) => gate.pass(context)),
+      );
+      await gate.reached(stage);
+      a.link.cut();
+      const careful = charges(b, stage, { onExpired: "fail", conflict: "wait" });
+      const refused = settle(careful.run(key, {}, () => assert.fail("executed again")));
+      await stage.until("refused", stage.ttlMs + 3_000, refused.isSettled);
+      assert.ok(isLeaseholdError(refused.error(), "OUTCOME_UNKNOWN"), String(refused.error()));
+      await a.link.heal();
+      gate.open();
+      await stage.until("the first one ends", 5_000, lost.isSettled);
+      const { replayed } = await careful.run(key, {}, () => assert.fail("executed again"));
+      assert.equal(replayed, true, "late, and not replaced: its result counts");
+    },
+  },
+  {
+    name: "errors are stored, released or unknown, as they are classified",
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const failing = async (disposition: "stored" | "released" | "unknown"): Promise<string> => {
+        const key = stage.name();
+        const error = Object.assign(new RangeError("too much"), { code: "declined", secret: "42" });
+        // Of an error that nobody has classified nothing is known.
+        const options = disposition === "unknown" ? {} : { classifyError: () => disposition };
+        const scope = charges(a, stage, options);
+        const thrown = settle(scope.run(key, {}, () => Promise.reject(error)));
+        await stage.until("thrown", 3_000, thrown.isSettled);
+        assert.equal(thrown.error(), error);
+        return key;
+      };
+      const stored = settle(charges(b, stage).run(await failing("stored"), {}, () => assert.fail()));
+      await stage.until("replayed", 3_000, stored.isSettled);
+      const failure = stored.error();
+      assert.ok(isStoredFailure(failure), String(failure));
+      assert.deepEqual([failure.name, failure.message, failure.code], ["RangeError", "too much", "declined"]);
+      assert.ok(!JSON.stringify(failure).includes("42"));
+
+      const again = await charges(b, stage).run(await failing("released"), {}, ({ attempt }) => attempt);
+      assert.equal(again.value, 2);
+
+      const unknown = await failing("unknown");
+      const conflict = settle(charges(b, stage).run(unknown, {}, () => assert.fail()));
+      await stage.until("refused", 2_000, conflict.isSettled);
+      assert.ok(isLeaseholdError(conflict.error(), "IDEMPOTENCY_IN_PROGRESS"), String(conflict.error()));
+      const after = charges(b, stage, { conflict: "wait" }).run(unknown, {}, ({ attempt }) => attempt);
+      assert.equal((await finish(stage, after, 2 * stage.ttlMs + 2_000)).value, 2);
+    },
+  },
+  {
+    name: "a result that cannot be stored is told, and never executed again",
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const results: (() => unknown)[] = [
+        () => "x".repeat(2_000),
+        () => ({ now: () => 1 }),
+        () => new Map([[1, 2]]),
+      ];
+      for (const result of results) {
+        const key = stage.name();
+        const first = await charges(a, stage, { maxResultBytes: 1_000 }).run(key, {}, result);
+        assert.equal(first.record, "not-stored");
+        const second = settle(charges(b, stage).run(key, {}, () => assert.fail("executed again")));
+        await stage.until("told", 2_000, second.isSettled);
+        assert.ok(isLeaseholdError(second.error(), "IDEMPOTENCY_RESULT_UNAVAILABLE"), String(second.error()));
+      }
+    },
+  },
+  {
+    name: "every attempt under one key passes on one key downstream, and no other does",
+    run: async (stage) => {
+      const process = await stage.process();
+      const scope = charges(process, stage, { classifyResult: () => "released" });
+      const [key, other] = [stage.name(), stage.name()];
+      const keys: string[] = [];
+      for (const each of [key, key, other])
+        await scope.run(each, {}, ({ downstreamKey }) => void keys.push(downstreamKey));
+      await process.coordinator
+        .idempotency("refunds", { leaseMs: stage.ttlMs })
+        .run(key, {}, ({ downstreamKey }) => void keys.push(downstreamKey));
+      assert.equal(keys[0], keys[1]);
+      assert.equal(new Set(keys).size, 3);
+    },
+  },
+  {
+    name: "a lost reply to begin or to finish costs nothing but asking again",
+    needs: ["link"],
+    run: async (stage) => {
+      for (const call of ["begin", "finish"] as const) {
+        const [a, b] = [await stage.processBehindLink(), await stage.process()];
+        const key = stage.name();
+        const scope = charges(a, stage, { leaseMs: 10 * stage.ttlMs });
+        // A connection, and whatever else a first call needs.
+        await scope.run(stage.name(), {}, () => 0);
+        let executions = 0;
+        let lost: Promise<void> | undefined;
+        if (call === "begin") lost = a.link.loseReplyTo(call, stage.recordOf("charges", key));
+        const running = scope.run(key, {}, () => {
+          if (call === "finish") lost = a.link.loseReplyTo(call, stage.recordOf("charges", key));
+          return ++executions;
+        });
+        const { value, attempt, record } = await unfailing(finish(stage, running, 15_000));
+        await lost;
+        assert.deepEqual([value, attempt, record], [1, 1, "stored"]);
+        const replayed = await charges(b, stage).run(key, {}, () => assert.fail("executed twice"));
+        assert.equal(replayed.value, 1);
+      }
+    },
+  },
+  {
+    name: "while the store is out of reach nothing executes, unless that was asked for",
+    needs: ["link"],
+    run: async (stage) => {
+      const process = await stage.processBehindLink();
+      await charges(process, stage).run(stage.name(), {}, () => 0);
+      process.link.cut();
+      const refused = settle(charges(process, stage).run(stage.name(), {}, () => assert.fail("executed")));
+      const open = charges(process, stage, { failOpen: true }).run(
+        stage.name(),
+        {},
+        ({ fencingToken }) => fencingToken,
+      );
+      await stage.until("refused", 10_000, refused.isSettled);
+      const error = refused.error();
+      assert.ok(
+        isLeaseholdError(error, "BACKEND_UNAVAILABLE") || isLeaseholdError(error, "OUTCOME_UNKNOWN"),
+        String(error),
+      );
+      const { record, value } = await finish(stage, open);
+      assert.deepEqual([record, value], ["unprotected", 0n]);
+      await process.link.heal();
+    },
+  },
+  {
+    name: "a store that lost the record of a running handler says so, never in silence",
+    needs: ["flush"],
+    alone: true,
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const key = stage.name();
+      const { record } = await charges(a, stage).run(key, {}, () => stage.store.flush());
+      assert.equal(record, "missing");
+      assert.ok(outcomes(a).includes("missing"));
+      const again = await charges(b, stage).run(key, {}, ({ attempt }) => attempt);
+      assert.deepEqual(
+        [again.value, again.replayed],
+        [1, false],
+        "effects are at least once, and that was told",
+      );
+      const [slow, gate] = [stage.name(), new Gate()];
+      const running = settle(charges(a, stage).run(slow, {}, (context) => gate.pass(context)));
+      await gate.reached(stage);
+      await stage.store.flush();
+      await stage.until("told while it runs", stage.ttlMs, () => gate.contexts[0]!.signal.aborted);
+      gate.open();
+      await stage.until("settled", 2_000, running.isSettled);
+    },
+  },
+  {
+    name: "close lets running handlers end, and what they stored outlives the process",
+    run: async (stage) => {
+      const [a, b] = [await stage.process(), await stage.process()];
+      const key = stage.name();
+      const [running, done] = [stage.name(), await charges(a, stage).run(key, {}, () => "before")];
+      assert.equal(done.record, "stored");
+      const gate = new Gate();
+      const handling = charges(a, stage).run(running, {}, async (context) => {
+        await gate.pass(context);
+        return "while closing";
+      });
+      await gate.reached(stage);
+      const closing = a.coordinator.close();
+      await stage.until("told", 1_000, () => gate.contexts[0]!.signal.aborted);
+      gate.open();
+      assert.equal((await finish(stage, handling)).record, "stored");
+      await finish(stage, closing);
+      for (const [each, value] of [
+        [key, "before"],
+        [running, "while closing"],
+      ] as const) {
+        const replayed = await charges(b, stage).run(each, {}, () => assert.fail("executed again"));
+        assert.equal(replayed.value, value);
+      }
+    },
+  },
+];

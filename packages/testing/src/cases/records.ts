@@ -1,0 +1,329 @@
+import assert from "node:assert/strict";
+
+import type { Case } from "../case.ts";
+import { Executions } from "../executions.ts";
+
+const otherPayload = "b".repeat(64);
+
+/** Idempotency records, at the level of the contract. */
+export const recordCases: readonly Case[] = [
+  {
+    name: "of many who begin one record at once one executes, and the others are told so",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actors = [await stage.actor(), await stage.actor()];
+      const record = stage.name();
+      const racers = Array.from({ length: 40 }, (_, i) => at.begin(actors[i % 2]!, at.request(record)));
+      const replies = await Promise.all(racers);
+      const kinds = replies.map(({ kind }) => kind);
+      assert.equal(kinds.filter((kind) => kind === "begun").length, 1);
+      assert.equal(kinds.filter((kind) => kind === "in-progress").length, 39);
+      for (const reply of replies)
+        if (reply.kind === "in-progress")
+          assert.ok(
+            reply.remainingMs > 0 && reply.remainingMs <= stage.ttlMs + 10,
+            String(reply.remainingMs),
+          );
+    },
+  },
+  {
+    name: "a begin repeated by its owner is the same execution",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const first = await at.begun(actor, at.request(stage.name()));
+      assert.equal(first.attempt, 1);
+      const again = await at.begun(actor, first);
+      assert.deepEqual([again.token, again.attempt], [first.token, 1]);
+      assert.equal(await at.finish(actor, again, "completed", "1"), "done");
+    },
+  },
+  {
+    name: "a result is answered from then on, to everybody, as it was stored; a failure as a failure",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const bodies = [`1"\u0000\r\n é 日本 \u{1f512} ${"x".repeat(50_000)}`, "", null];
+      for (const body of bodies)
+        for (const outcome of ["completed", "failed"] as const) {
+          const execution = await at.begun(a, at.request(stage.name()));
+          assert.equal(await at.finish(a, execution, outcome, body), "done");
+          const { record } = execution;
+          const expected = { kind: "finished", outcome, body, token: execution.token, attempt: 1 };
+          for (const actor of [a, b]) assert.deepEqual(await at.begin(actor, at.request(record)), expected);
+          assert.deepEqual(
+            await at.begin(a, execution),
+            expected,
+            "also to the owner, whose begin comes late",
+          );
+        }
+    },
+  },
+  {
+    name: "another payload is a mismatch in every state",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const mismatched = async (record: string): Promise<void> => {
+        for (const takeOver of [true, false]) {
+          const request = at.request(record, { fingerprint: otherPayload, takeOver });
+          assert.deepEqual(await at.begin(actor, request), { kind: "mismatch" });
+        }
+      };
+      for (const outcome of ["completed", "failed", "released"] as const) {
+        const execution = await at.begun(actor, at.request(stage.name()));
+        await mismatched(execution.record);
+        assert.equal(await at.finish(actor, execution, outcome, outcome === "released" ? null : "1"), "done");
+        await mismatched(execution.record);
+      }
+      const expired = await at.begun(actor, at.request(stage.name()));
+      await at.ended(actor, expired);
+      await mismatched(expired.record);
+    },
+  },
+  {
+    name: "a released record may be begun again, with a higher token, and its attempts are counted",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const first = await at.begun(a, at.request(stage.name()));
+      assert.equal(await at.finish(a, first, "released"), "done");
+      const second = await at.begun(b, at.request(first.record));
+      assert.equal(second.attempt, 2);
+      assert.ok(second.token > first.token);
+      assert.equal(await at.finish(a, first, "completed", "late"), "fenced");
+    },
+  },
+  {
+    name: "an execution that is not extended is taken over after its lease, not after its retention",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const first = await at.begun(a, at.request(stage.name()));
+      assert.equal((await at.begin(b, at.request(first.record))).kind, "in-progress");
+      await at.ended(b, first);
+      const second = await at.begun(b, at.request(first.record));
+      assert.equal(second.attempt, 2);
+      assert.ok(second.token > first.token);
+      assert.equal((await at.begin(a, at.request(first.record))).kind, "in-progress");
+    },
+  },
+  {
+    name: "who does not take over is told that the lease has ended, and changes nothing",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const execution = await at.begun(actor, at.request(stage.name()));
+      await at.ended(actor, execution);
+      const refused = at.request(execution.record, { takeOver: false });
+      for (let time = 0; time < 2; time++)
+        assert.deepEqual(await at.begin(actor, refused), { kind: "expired", attempt: 1 });
+      assert.equal(await at.finish(actor, execution, "completed", "late, and alone"), "done");
+    },
+  },
+  {
+    name: "an execution that is extended is not taken over",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const execution = await at.begun(a, at.request(stage.name()));
+      const stepMs = stage.ttlMs / 3;
+      for (let passedMs = 0; passedMs < 2.5 * stage.ttlMs; passedMs += stepMs) {
+        await stage.elapse(stepMs);
+        assert.equal((await at.extend(a, execution)).kind, "extended");
+        assert.equal((await at.begin(b, at.request(execution.record))).kind, "in-progress");
+      }
+      assert.equal(await at.finish(a, execution, "completed", "1"), "done");
+    },
+  },
+  {
+    name: "who was taken over is fenced: it can neither extend, nor complete, nor fail, nor release",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const first = await at.begun(a, at.request(stage.name()));
+      await at.ended(b, first);
+      const second = await at.begun(b, at.request(first.record));
+      const isFenced = async (): Promise<void> => {
+        assert.equal((await at.extend(a, first)).kind, "fenced");
+        for (const outcome of ["completed", "failed", "released"] as const)
+          assert.equal(await at.finish(a, first, outcome, outcome === "released" ? null : "wrong"), "fenced");
+        assert.equal(await at.finish(a, { ...first, token: null }, "released"), "fenced");
+        assert.equal(await at.finish(a, { ...first, token: second.token }, "completed", "wrong"), "fenced");
+      };
+      await isFenced();
+      assert.equal((await at.extend(b, second)).kind, "extended", "nothing was changed");
+      assert.equal(await at.finish(b, second, "completed", "right"), "done");
+      await isFenced();
+      const replayed = await at.begin(a, at.request(first.record));
+      assert.equal(replayed.kind === "finished" && replayed.body, "right");
+    },
+  },
+  {
+    name: "who is late, and was not taken over, still extends and finishes",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const execution = await at.begun(a, at.request(stage.name()));
+      await at.ended(b, execution);
+      assert.equal((await at.extend(a, execution)).kind, "extended");
+      assert.equal((await at.begin(b, at.request(execution.record))).kind, "in-progress");
+      await at.ended(b, execution);
+      assert.equal(await at.finish(a, execution, "completed", "1"), "done");
+    },
+  },
+  {
+    name: "an end repeated by its owner is done again, and another end is not",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      for (const outcome of ["completed", "failed", "released"] as const) {
+        const execution = await at.begun(actor, at.request(stage.name()));
+        for (let time = 0; time < 2; time++) assert.equal(await at.finish(actor, execution, outcome), "done");
+        const another = outcome === "completed" ? "failed" : "completed";
+        assert.equal(await at.finish(actor, execution, another, "2"), "fenced");
+        assert.equal((await at.extend(actor, execution)).kind, "fenced");
+      }
+    },
+  },
+  {
+    name: "what a lost begin may have begun is taken back by its owner alone",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const lost = await at.begun(a, at.request(stage.name()));
+      const stranger = { ...lost, owner: stage.owner(), token: null };
+      assert.equal(await at.finish(b, stranger, "released"), "fenced");
+      assert.equal(await at.finish(a, { ...lost, token: null }, "released"), "done");
+      assert.equal((await at.begun(b, at.request(lost.record))).attempt, 2);
+      assert.equal(await at.finish(a, { ...lost, token: null }, "released"), "fenced");
+    },
+  },
+  {
+    name: "of a record that was never begun nothing is extended or finished",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const nothing = { ...at.request(stage.name()), ...(await at.begun(actor, at.request(stage.name()))) };
+      const record = stage.name();
+      assert.equal((await at.extend(actor, { ...nothing, record })).kind, "missing");
+      assert.equal(await at.finish(actor, { ...nothing, record }, "completed", "1"), "missing");
+      assert.equal(await at.finish(actor, { ...nothing, record, token: null }, "released"), "missing");
+      assert.equal((await at.begun(actor, at.request(record))).attempt, 1);
+    },
+  },
+  {
+    name: "a record outlives its lease for as long as it is retained",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const retentionMs = 3 * stage.ttlMs;
+      const execution = await at.begun(actor, at.request(stage.name(), { retentionMs }));
+      assert.equal(await at.finish(actor, execution, "completed", "1"), "done");
+      await stage.elapse(2 * stage.ttlMs);
+      assert.equal((await at.begin(actor, at.request(execution.record))).kind, "finished");
+    },
+  },
+  {
+    name: "who watches a record hears of its end, its release and its takeover",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const record = stage.name();
+      const stop = new AbortController();
+      let heard = 0;
+      const watching = (async () => {
+        for await (const _ of b.backend.idempotency.watch(record, stop.signal)) heard++;
+      })();
+      await stage.until("watching", 3_000, () => heard > 0);
+      const more = async (what: string, act: () => Promise<unknown>): Promise<void> => {
+        const before = heard;
+        await act();
+        await stage.until(`heard of ${what}`, 2_000, () => heard > before);
+      };
+      const watched = { watched: true };
+      const first = await at.begun(a, at.request(record));
+      assert.equal((await at.begin(b, at.request(record, watched))).kind, "in-progress");
+      await more("a release", () => at.finish(a, first, "released"));
+      const second = await at.begun(a, at.request(record, watched));
+      await at.ended(a, second);
+      const third = at.request(record, watched);
+      await more("a takeover", () => at.begun(a, third));
+      const { token } = await at.begun(a, third);
+      await more("an end", () => at.finish(a, { ...third, token }, "completed", "1"));
+      stop.abort();
+      await watching;
+    },
+  },
+  {
+    name: "records are kept apart by name, whatever the names, and from claims",
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const name = stage.name();
+      const names = [
+        name,
+        `${name}/`,
+        `${name}/r`,
+        `${name}{x}`,
+        `{${name}}`,
+        `${name}\u0000`,
+        `${name}%002f`,
+        "",
+        "__proto__",
+      ];
+      await stage.granted(actor, stage.request(name));
+      const executions = [];
+      for (const record of names) executions.push(await at.begun(actor, at.request(record)));
+      for (const [i, execution] of executions.entries())
+        assert.equal(await at.finish(actor, execution, "completed", String(i)), "done");
+      for (const [i, record] of names.entries()) {
+        const reply = await at.begin(actor, at.request(record));
+        assert.equal(reply.kind === "finished" && reply.body, String(i));
+      }
+      assert.equal((await actor.backend.leases.inspect(name, { timeoutMs: 5_000 })).holders.length, 1);
+    },
+  },
+  {
+    name: "a store that has lost its records says so, and its tokens never go back",
+    needs: ["flush"],
+    alone: true,
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const actor = await stage.actor();
+      const before = await at.begun(actor, at.request(stage.name()));
+      await stage.store.flush();
+      assert.equal((await at.extend(actor, before)).kind, "missing");
+      assert.equal(await at.finish(actor, before, "completed", "1"), "missing");
+      const after = await at.begun(actor, at.request(before.record));
+      assert.ok(after.token > before.token);
+      assert.equal(after.attempt, 1);
+      assert.equal(await at.finish(actor, before, "completed", "1"), "fenced");
+    },
+  },
+  {
+    name: "a store killed and restarted with its data keeps its records",
+    needs: ["restart"],
+    alone: true,
+    run: async (stage) => {
+      const at = new Executions(stage);
+      const leaseMs = stage.ttlMs * 20;
+      const [a, b] = [await stage.actor(), await stage.actor()];
+      const done = await at.begun(a, at.request(stage.name(), { leaseMs, retentionMs: leaseMs }));
+      assert.equal(await at.finish(a, done, "completed", "1"), "done");
+      const running = await at.begun(a, at.request(stage.name(), { leaseMs, retentionMs: leaseMs }));
+      await stage.store.kill();
+      await stage.store.start({ wipe: false });
+      const answered = async (): Promise<string> => (await at.begin(b, at.request(done.record))).kind;
+      await stage.until("the store is back", 10_000, () =>
+        answered().then(
+          (kind) => kind === "finished",
+          () => false,
+        ),
+      );
+      assert.equal(await at.finish(a, running, "completed", "2"), "done");
+      const replayed = await at.begin(b, at.request(running.record));
+      assert.equal(replayed.kind === "finished" && replayed.body, "2");
+    },
+  },
+];
