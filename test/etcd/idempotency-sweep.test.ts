@@ -128,6 +128,21 @@ test("a deletion that arrives when its execution has come back does nothing", as
   expect(await finish(backend, execution)).toBe("done");
 });
 
+test("what one process has let lapse is nothing to its successor in another", async () => {
+  const [{ backend, coordinator }, successor] = [open(), open()];
+  // Its lease lives on; its owner's key is removed by hand.
+  await using _ = await coordinator.lock("succeeded-lock").acquire();
+  await begun(backend, beginRequest("succeeded", { leaseMs: 1_000 }));
+  await etcd.delete().key(ownerKey("succeeded"));
+  const next = await begun(successor.backend, beginRequest("succeeded"));
+  const until = performance.now() + 2_500;
+  while (performance.now() < until) {
+    expect(await ownerOf("succeeded")).toBe(`1:${next.owner}:5000`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(await finish(successor.backend, next)).toBe("done");
+});
+
 test("a takeover that arrives after the owner has come back does nothing", async () => {
   const proxy = await startProxy();
   const [{ backend }, successor] = [open(), open(proxy.url("http"))];

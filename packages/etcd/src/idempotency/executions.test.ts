@@ -91,6 +91,10 @@ test("an owner that has departed is remembered for as long as a begin of it may 
   executions.leave(execution);
   expect(executions.has(again)).toBe(true);
   executions.depart(again);
+  executions.forgetDeparture(again);
+  expect(executions.someDeparted()).toBe(false);
+  executions.depart(again);
+  expect(executions.someDeparted()).toBe(true);
   pass(60_000);
   expect(executions.someDeparted()).toBe(false);
   expect(executions.hasDeparted(textOf("r"), owner)).toBe(false);

@@ -87,6 +87,11 @@ export class Executions {
     if (execution !== undefined) this.drop(execution);
   }
 
+  /** What it had begun was taken back: no begin can find the record as it was before that any more. */
+  forgetDeparture({ record, owner }: ExecutionRef): void {
+    this.#departed.delete(idOf(textOf(this.#keys.owner(record)), owner));
+  }
+
   hasDeparted(ownerKey: string, owner: string): boolean {
     return (this.#departed.get(idOf(ownerKey, owner)) ?? -Infinity) > this.#nowMs();
   }

@@ -26,6 +26,7 @@ export async function finishExecution(parts: Parts, request: FinishRequest): Pro
   try {
     const reply = await new Finishing(parts, request).run(known);
     if (execution !== undefined) executions.drop(execution);
+    if (reply === "done") executions.forgetDeparture(request);
     return reply;
   } catch (error) {
     throw toLeaseholdError(error, "finish", true);

@@ -62,7 +62,7 @@ export async function keepExecution(
       if (!(await refreshedFor(parts, execution.retention, retentionMs, deadline))) continue;
     }
     // The lease of the record has ended, or that of the owner's key: look what is left.
-    if (!alive || !retained) continue;
+    if (!alive || !retained || lease.gone) continue;
     const isInPlace = seen.owner?.leaseId === lease.id && !execution.keyInDoubt;
     if (!isInPlace && !(await putBack(parts, execution, seen, lease, deadline))) continue;
     execution.lease = lease;

@@ -10,7 +10,7 @@ import type { Executions } from "./executions.ts";
 import { readRecord } from "./read-record.ts";
 import type { RecordKeys } from "./record-keys.ts";
 import { encodeRecordValue } from "./record-value.ts";
-import { isAsSeen, type Place, type Seen, type SeenOwner } from "./seen-record.ts";
+import { isAsSeen, MalformedRecord, type Place, type Seen, type SeenOwner } from "./seen-record.ts";
 
 const requestTimeoutMs = 1_000;
 const shortestPeriodMs = 200;
@@ -84,7 +84,7 @@ export class OwnerSweep implements Tenant {
 
   /** A begin has found this owner. If it is on a lease of ours, and we know of no such execution, it is litter. */
   met(ownerKey: Buffer, owner: SeenOwner | null): void {
-    if (owner === null || !this.#leases.ours.some(({ id }) => id === owner.leaseId)) return;
+    if (owner === null || !this.#isOnOurLease(owner)) return;
     const text = ownerKey.toString("latin1");
     if (this.#executions.at(text, owner.owner) === undefined) void this.#remove(text);
   }
@@ -126,19 +126,24 @@ export class OwnerSweep implements Tenant {
   }
 
   async #end(execution: Execution): Promise<void> {
+    const { lease } = execution;
+    // Nobody has kept it alive, so it has ended by itself, and the key with it.
+    if (lease === undefined || lease.gone || lease.lapsedMs > lease.ttlMs)
+      return this.#executions.drop(execution);
     const removed = await this.#remove(execution.ownerKey.toString("latin1"));
     if (removed && this.#executions.hasLapsed(execution)) this.#executions.drop(execution);
   }
 
-  /** True: no owner's key of an unwanted execution is left there. Whoever found it will find it again if this fails. */
+  /** True: there is nothing more to do here. Whoever found it will find it again if this fails. */
   async #remove(text: string): Promise<boolean> {
     const recordKey = this.#keys.recordOf(text);
     if (recordKey === undefined || this.#removing.has(text)) return false;
     this.#removing.add(text);
     try {
       return await this.#tryRemove({ recordKey, ownerKey: Buffer.from(text, "latin1") }, text);
-    } catch {
-      return false;
+    } catch (error) {
+      // What we did not write is left as it is.
+      return error instanceof MalformedRecord;
     } finally {
       this.#removing.delete(text);
     }
@@ -149,9 +154,14 @@ export class OwnerSweep implements Tenant {
     if (seen.owner === null) return true;
     const { owner } = seen.owner;
     const execution = this.#executions.at(text, owner);
-    // Somebody has asked for it since.
-    if (execution !== undefined && !this.#executions.hasLapsed(execution)) return false;
-    if (execution !== undefined) execution.keyInDoubt = true;
+    if (execution === undefined) {
+      // Of another process, which has taken over.
+      if (!this.#isOnOurLease(seen.owner)) return true;
+    } else {
+      // Somebody has asked for it since.
+      if (!this.#executions.hasLapsed(execution)) return false;
+      execution.keyInDoubt = true;
+    }
     const isTakenBack = this.#executions.hasDeparted(text, owner);
     const request = isTakenBack ? release(place, seen) : letGo(place, seen.owner);
     const { succeeded } = await this.#calls.unary(
@@ -159,6 +169,10 @@ export class OwnerSweep implements Tenant {
       requestTimeoutMs,
     );
     return succeeded;
+  }
+
+  #isOnOurLease({ leaseId }: SeenOwner): boolean {
+    return this.#leases.ours.some(({ id }) => id === leaseId);
   }
 }
 
