@@ -168,6 +168,7 @@ class ScopedIdempotency implements Idempotency {
     throw new LeaseholdError(
       "OUTCOME_UNKNOWN",
       'An execution under this idempotency key did not finish, and what it did is not known (onExpired is "fail").',
+      { permanent: true },
     );
   }
 

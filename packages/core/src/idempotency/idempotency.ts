@@ -102,7 +102,7 @@ export interface Idempotency {
    *
    * Rejects with an error of the handler's own; with a `StoredFailure` when the result is an error of an earlier call;
    * `IDEMPOTENCY_IN_PROGRESS` (with `retryAfterMs`), `IDEMPOTENCY_MISMATCH`, `IDEMPOTENCY_FENCED`,
-   * `IDEMPOTENCY_RESULT_UNAVAILABLE`; `OUTCOME_UNKNOWN` (`onExpired: "fail"`, or a begin that was not answered),
+   * `IDEMPOTENCY_RESULT_UNAVAILABLE`; `OUTCOME_UNKNOWN` (a begin that was not answered; `permanent` with `onExpired: "fail"`),
    * `BACKEND_UNAVAILABLE` (the handler did not run), `LEASE_LOST` (the handler stopped because its signal aborted),
    * `INVALID_ARGUMENT`, `CLOSED`.
    */

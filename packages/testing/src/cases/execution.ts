@@ -109,7 +109,8 @@ export const executionCases: readonly Case[] = [
       const careful = charges(b, stage, { onExpired: "fail", conflict: "wait" });
       const refused = settle(careful.run(key, {}, () => assert.fail("executed again")));
       await stage.until("refused", stage.ttlMs + 3_000, refused.isSettled);
-      assert.ok(isLeaseholdError(refused.error(), "OUTCOME_UNKNOWN"), String(refused.error()));
+      const told = refused.error();
+      assert.ok(isLeaseholdError(told, "OUTCOME_UNKNOWN") && told.permanent, String(told));
       await a.link.heal();
       gate.open();
       await stage.until("the first one ends", 5_000, lost.isSettled);
