@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
@@ -8,7 +6,6 @@ import { createCoordinator, type Coordinator } from "../coordinator.ts";
 import { isLeaseholdError, type ErrorCode } from "../errors.ts";
 import type { LeaseholdEvent } from "../events.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";
-import { fingerprintOf } from "./fingerprint.ts";
 import type { Idempotency, IdempotencyOptions } from "./idempotency.ts";
 import type { IdempotencyStore } from "./idempotency-store.ts";
 
@@ -213,6 +210,25 @@ describe("a running handler", () => {
   });
 });
 
+it("a classifier that throws, or answers nonsense, counts as unknown", async () => {
+  const broken = [
+    () => {
+      throw new Error("own trouble");
+    },
+    () => "whatever" as never,
+  ];
+  for (const [i, classify] of broken.entries()) {
+    const { charges } = open({ classifyResult: classify, classifyError: classify });
+    expect(await charges.run(`value-${i}`, {}, () => 7)).toMatchObject({ value: 7, record: "unknown" });
+    await expect(charges.run(`error-${i}`, {}, () => Promise.reject(new Error("mine")))).rejects.toThrow(
+      "mine",
+    );
+    calls.length = 0;
+    await clock.advance(10_000);
+    expect(calls, "nothing is extended any more").toEqual([]);
+  }
+});
+
 describe("calls that nobody waits for any more", () => {
   it("an abort settles at once, and what the store still gives is given back", async () => {
     const { charges, link } = open();
@@ -255,78 +271,5 @@ describe("calls that nobody waits for any more", () => {
     await first;
     await clock.advance(0);
     expect(clock.pending).toBe(0);
-  });
-});
-
-describe("what comes from outside", () => {
-  it("a bad argument is refused at the call", async () => {
-    const { coordinator, charges } = open();
-    const bad: IdempotencyOptions[] = [
-      { leaseMs: 0 },
-      { leaseMs: Number.NaN },
-      { leaseMs: 5_000, retentionMs: 4_000 },
-      { retentionMs: Infinity },
-      { conflict: "later" as never },
-      { onExpired: "maybe" as never },
-      { waitMs: -1 },
-      { maxDurationMs: Number.NaN },
-      { maxResultBytes: 2 ** 40 },
-      { cacheSize: -1 },
-      { classifyError: "stored" as never },
-    ];
-    for (const options of bad)
-      expect(() => coordinator.idempotency("s", options), JSON.stringify(options)).toThrow(
-        ofCode("INVALID_ARGUMENT") as Error,
-      );
-    for (const scope of ["", "x".repeat(513), 7 as never])
-      expect(() => coordinator.idempotency(scope)).toThrow(ofCode("INVALID_ARGUMENT") as Error);
-    const handler = (): number => 0;
-    for (const key of ["", "x".repeat(513), undefined as never])
-      await expect(charges.run(key, {}, handler)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
-    await expect(charges.run("k", {}, undefined as never)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
-    await expect(charges.run("k", { fingerprint: 1n }, handler)).rejects.toEqual(ofCode("INVALID_ARGUMENT"));
-    await expect(charges.run("k", { policy: {} as never }, handler)).rejects.toEqual(
-      ofCode("INVALID_ARGUMENT"),
-    );
-    await expect(charges.run("k", { signal: {} as never }, handler)).rejects.toEqual(
-      ofCode("INVALID_ARGUMENT"),
-    );
-    const aborted = AbortSignal.abort(new Error("before"));
-    await expect(charges.run("k", { signal: aborted }, handler)).rejects.toThrow("before");
-    expect(calls).toEqual([]);
-  });
-
-  it("a stored result that nobody here wrote is an error, and not a result", async () => {
-    const hostile = ["", "2{}", "1{", '1{"$":"who"}', `1${"[".repeat(50_000)}`, "x".repeat(2 ** 21)];
-    const { charges } = open();
-    const { idempotency } = memoryBackend({ store });
-    for (const [i, body] of hostile.entries()) {
-      for (const outcome of ["completed", "failed"] as const) {
-        // By hand, past core: a record of our name that says something else.
-        const record = `default:idempotency:charges/${createHash("sha256").update(`h${i}${outcome}`).digest("hex")}`;
-        const owner = "0".repeat(32);
-        const times = { leaseMs: 3_000, retentionMs: 60_000, timeoutMs: 0 };
-        const fingerprint = fingerprintOf(undefined);
-        const reply = await idempotency.begin({
-          record,
-          owner,
-          fingerprint,
-          takeOver: true,
-          watched: false,
-          ...times,
-        });
-        if (reply.kind !== "begun") throw new Error(reply.kind);
-        await idempotency.finish({ record, owner, token: reply.token, outcome, body, ...times });
-        const replayed = charges.run(`h${i}${outcome}`, {}, () => 0);
-        await expect(replayed).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
-      }
-    }
-  });
-
-  it("changes to the payload while the handler runs do not matter", async () => {
-    const { charges } = open();
-    const payload = { amount: 5 };
-    await charges.run("k", { fingerprint: payload }, () => (payload.amount = 6));
-    expect(await charges.run("k", { fingerprint: { amount: 5 } }, () => 0)).toMatchObject({ replayed: true });
   });
 });

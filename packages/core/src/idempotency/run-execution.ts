@@ -49,7 +49,7 @@ export async function runExecution<T>(
     throw loss !== null && passesOn(error, execution.signal) ? lossError(loss) : error;
   }
   const since = session.clock.now();
-  const disposition = settings.classifyResult(value);
+  const disposition = dispositionOf(settings.classifyResult, value);
   const ending = endingOf(disposition, "completed", value, settings);
   const body = ending?.body ?? null;
   const record = ending === null ? "unknown" : await tell(session, execution, settings, ending);
@@ -79,11 +79,24 @@ async function failed<T>(
   work: Work<T>,
   error: unknown,
 ): Promise<void> {
-  const disposition = passesOn(error, execution.signal) ? "unknown" : settings.classifyError(error);
+  const disposition = passesOn(error, execution.signal)
+    ? "unknown"
+    : dispositionOf(settings.classifyError, error);
   const ending = endingOf(disposition, "failed", describeFailure(error), settings);
   if (ending === null) return work.told("unknown");
   const record = await tell(session, execution, settings, ending);
   work.told(record === "done" ? (disposition === "released" ? "released" : "failed") : record);
+}
+
+/** A classifier that throws, or answers nonsense, must not lose an effect that may have happened. */
+function dispositionOf<T>(classify: (outcome: T) => Disposition, outcome: T): Disposition {
+  try {
+    const disposition = classify(outcome);
+    if (disposition === "stored" || disposition === "released") return disposition;
+  } catch (error) {
+    process.emitWarning(`A classifier of idempotent calls threw: ${String(error)}`, "LeaseholdWarning");
+  }
+  return "unknown";
 }
 
 /** Null: nothing is told, and the lease runs out. */
