@@ -1,5 +1,5 @@
 import { checkCount, checkDuration, checkName, checkNamespace, checkTtl } from "./arguments.ts";
-import type { Backend, ClaimView } from "./backend.ts";
+import type { Backend, ClaimView, Traits } from "./backend.ts";
 import { decodeClaimValue, type ClaimOrigin } from "./claim-value.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
@@ -61,6 +61,8 @@ export interface Inspection {
 }
 
 export interface Coordinator extends AsyncDisposable {
+  /** What differs between stores: those of this coordinator's. */
+  readonly traits: Traits;
   /** A fair lock by this name (1 to 512 bytes). Costs nothing until it is acquired. */
   lock(name: string): Lock;
   /** A fair, weighted semaphore of that many permits (1 to 2^31-1). */
@@ -162,6 +164,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       };
       return force ? backend.leases.release(request) : backend.leases.evict(request);
     },
+    traits: backend.traits,
     livesOn: (dependency) => dependency === backend || backend.livesOn(dependency),
     close,
     [Symbol.asyncDispose]: close,

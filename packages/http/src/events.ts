@@ -1,0 +1,53 @@
+import { channel } from "node:diagnostics_channel";
+
+import type { RecordState } from "@leasehold/core";
+
+import type { Unkept } from "./outgoing.ts";
+import type { ProblemName } from "./problem.ts";
+
+interface RequestEvent {
+  readonly type: "http";
+  readonly method: string;
+  /** Of the response that this request got. */
+  readonly status: number;
+}
+
+/** What became of a request that came with a key, or should have. Delivered to `onEvent`, and published on `leasehold:http`. */
+export type HttpEvent =
+  /** Its handler ran. `record` says whether the response is replayed from now on. */
+  | (RequestEvent & {
+      readonly outcome: "executed";
+      readonly scope: string;
+      readonly record: RecordState;
+      readonly attempt: number;
+    })
+  /** Its handler ran, and that is stored, but the response is not: a later call is told so, and gets no result. */
+  | (RequestEvent & {
+      readonly outcome: "not-kept";
+      readonly scope: string;
+      readonly reason: Unkept;
+      readonly attempt: number;
+    })
+  /** An earlier response was sent again. `attempt`: of the execution that it came from. */
+  | (RequestEvent & { readonly outcome: "replayed"; readonly scope: string; readonly attempt: number })
+  /** It got a problem. `scope`: null where it was refused before that was known. */
+  | (RequestEvent & {
+      readonly outcome: "refused";
+      readonly scope: string | null;
+      readonly problem: ProblemName;
+    });
+
+export type HttpEventListener = (event: HttpEvent) => void;
+
+/** A listener that throws must not change what a client gets, and must not be silent either: it becomes a process warning. */
+export function httpEventSink(listener?: HttpEventListener): HttpEventListener {
+  return (event) => {
+    try {
+      const published = channel("leasehold:http");
+      if (published.hasSubscribers) published.publish(event);
+      listener?.(event);
+    } catch (error) {
+      process.emitWarning(`A listener of HTTP events threw: ${String(error)}`, "LeaseholdWarning");
+    }
+  };
+}

@@ -1,0 +1,3 @@
+export { idempotencyKey } from "./idempotency-key.ts";
+export type { IdempotencyKeyOptions } from "../options.ts";
+export type { HttpEvent, HttpEventListener } from "../events.ts";

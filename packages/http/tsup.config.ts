@@ -1,0 +1,16 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: {
+    index: "src/index.ts",
+    express: "src/express/index.ts",
+    fastify: "src/fastify/index.ts",
+    hono: "src/hono/index.ts",
+  },
+  format: "esm",
+  target: "node22",
+  dts: true,
+  sourcemap: true,
+  clean: true,
+  silent: true,
+});
