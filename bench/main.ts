@@ -3,10 +3,12 @@ import { parseArgs } from "node:util";
 import { startEtcd, startRedis } from "../test/servers/index.ts";
 import { handOvers, jain, median, percentile, throughput, type Contender, type Course } from "./measure.ts";
 import { workerCount } from "./our-lock.ts";
+import { benchResilience } from "./resilience.ts";
 
 const usage = `Measures the lock beside the bare primitives of its store, in the same run. Prints, and asserts nothing.
 
   ./pnpmw bench [--backend redis|etcd|memory] [--seconds N] [--url URL]
+  ./pnpmw bench resilience [--seconds N]     a retry around a circuit breaker, beside cockatiel's own
 
   --backend  default: redis
   --seconds  about how long all of it takes; default 20
@@ -15,8 +17,17 @@ const usage = `Measures the lock beside the bare primitives of its store, in the
 
 const roundsEach = 5;
 
-function readOptions(): { backend: string; seconds: number; url?: string; help: boolean } {
-  const { values } = parseArgs({
+interface Options {
+  readonly what: "lock" | "resilience";
+  readonly backend: string;
+  readonly seconds: number;
+  readonly url?: string;
+  readonly help: boolean;
+}
+
+function readOptions(): Options {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       backend: { type: "string", default: "redis" },
       seconds: { type: "string", default: "20" },
@@ -26,7 +37,10 @@ function readOptions(): { backend: string; seconds: number; url?: string; help: 
   });
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new Error(`--seconds must be a number above 0; got "${values.seconds}".`);
-  return { ...values, seconds };
+  const [what = "lock", ...others] = positionals;
+  if ((what !== "lock" && what !== "resilience") || others.length > 0)
+    throw new Error(`There is no benchmark "${positionals.join(" ")}"; see --help.`);
+  return { ...values, what, seconds };
 }
 
 async function openCourse(backend: string, url?: string): Promise<Course> {
@@ -120,8 +134,9 @@ function row(what: string, figures: readonly string[]): void {
 }
 
 async function main(): Promise<void> {
-  const { backend, seconds, url, help } = readOptions();
+  const { what, backend, seconds, url, help } = readOptions();
   if (help) return console.log(usage);
+  if (what === "resilience") return benchResilience(seconds);
   const course = await openCourse(backend, url);
   try {
     console.log(

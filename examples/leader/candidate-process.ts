@@ -1,5 +1,5 @@
 import { createCoordinator, systemClock, type Leadership } from "@leasehold/core";
-import { backendAt } from "./backend-at.ts";
+import { backendAt } from "../shared/backend-at.ts";
 import { electionName, stand, type CandidateEvent } from "./candidate.ts";
 import type { CandidateOrders, CrewMessage } from "./process-crew.ts";
 

@@ -2,7 +2,7 @@ import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import type { BackendName } from "../shared/options.ts";
 import type { OpenPlace } from "../shared/place.ts";
-import { backendAt } from "./backend-at.ts";
+import { backendAt } from "../shared/backend-at.ts";
 import type { Crew, Job } from "./crew.ts";
 import { embeddedCrew } from "./embedded-crew.ts";
 import { processCrew } from "./process-crew.ts";

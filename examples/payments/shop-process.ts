@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { createCoordinator } from "@leasehold/core";
-import { backendAt } from "../leader/backend-at.ts";
+import { backendAt } from "../shared/backend-at.ts";
 import type { ShopMessage, ShopOrders } from "./process-crew.ts";
 import { buildShop, transferAt } from "./shop.ts";
 

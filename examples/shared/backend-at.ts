@@ -1,5 +1,5 @@
 import type { Backend } from "@leasehold/core";
-import type { Place } from "../shared/place.ts";
+import type { Place } from "./place.ts";
 
 /** One process's way to the store. */
 export async function backendAt({ kind, url, run }: Place): Promise<Backend> {

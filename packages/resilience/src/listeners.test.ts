@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+
+import { Listeners } from "./listeners.ts";
+
+it("tells each, in order, as often as it was added; taking one away takes one away", () => {
+  const heard: string[] = [];
+  const listeners = new Listeners<string>();
+  const one = (event: string): void => void heard.push(`one ${event}`);
+  const remove = listeners.add(one);
+  const twice = listeners.event(one);
+  listeners.add((event) => heard.push(`other ${event}`));
+  listeners.tell("a");
+  remove();
+  remove();
+  listeners.tell("b");
+  twice.dispose();
+  listeners.tell("c");
+  expect(heard).toEqual(["one a", "one a", "other a", "one b", "other b", "other c"]);
+});
+
+it("who listens from within a listener hears of the next event", () => {
+  const heard: string[] = [];
+  const listeners = new Listeners<string>();
+  const listen = (event: string): void => {
+    heard.push(event);
+    listeners.add(listen);
+  };
+  expect(listeners.any).toBe(false);
+  listen("none");
+  expect(listeners.any).toBe(true);
+  listeners.tell("a");
+  listeners.tell("b");
+  expect(heard).toEqual(["none", "a", "b", "b"]);
+});
