@@ -282,6 +282,31 @@ test("extending any number of executions is one keepalive a period, and a read e
   await Promise.all(running);
 });
 
+test("100 waiters: the end costs one question besides, whoever asks", async () => {
+  const { charges: first } = await warmedForExecutions();
+  const { charges: other } = await warmedForExecutions({ conflict: "wait" });
+  const gate = Promise.withResolvers<string>();
+  const running = first.run("order:44", {}, () => gate.promise);
+  await waitUntil("it has begun", async () => (await counter.since())["Txn"] === 1);
+  // The first opens the room: its watch, and a look when that stands.
+  const waits = [other.run("order:44", {}, () => "never")];
+  let counts: Counts = {};
+  await waitUntil("it waits", async () => {
+    counts = sum(counts, await counter.since());
+    return counts["Watch"] === 1 && (counts["Txn"] ?? 0) >= 2;
+  });
+  for (let i = 1; i < 100; i++) waits.push(other.run("order:44", {}, () => "never"));
+  gate.resolve("charged");
+  await running;
+  for (const { value, replayed } of await Promise.all(waits))
+    expect([value, replayed]).toEqual(["charged", true]);
+  const after = await counter.since();
+  expect(
+    after["Txn"],
+    "the end, and a question; one more if the look at the beginning came late",
+  ).toBeLessThanOrEqual(3);
+});
+
 /** How many calls those were, streams and what was said on them included. */
 function callsOf(counts: Counts): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);

@@ -1,5 +1,6 @@
 import { invalidArgument } from "@leasehold/core";
 import { Etcd3, type IOptions } from "etcd3";
+import { closeClient } from "./close-client.ts";
 import type { EtcdSource } from "./options.ts";
 
 /** One member of the cluster, and the client through which it is reached at present. */
@@ -70,7 +71,7 @@ export class Endpoints {
     const index = this.#members.indexOf(endpoint);
     if (!this.ours || this.#closed || index < 0) return;
     this.#members[index] = { ...endpoint, client: this.#connect(endpoint.url) };
-    endpoint.client.close();
+    closeClient(endpoint.client);
     for (const listener of this.#replaced) listener(endpoint);
   }
 
@@ -82,7 +83,7 @@ export class Endpoints {
 
   close(): void {
     this.#closed = true;
-    if (this.ours) for (const { client } of this.#members) client.close();
+    if (this.ours) for (const { client } of this.#members) closeClient(client);
   }
 }
 
