@@ -1,28 +1,15 @@
 import { redisBackend } from "@leasehold/redis";
 import { startFaultProxy } from "@leasehold/testing";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 import { freePort } from "../servers/free-port.ts";
-import { startRedis, type RedisServer } from "../servers/index.ts";
+import { ownRedis } from "./own-redis.ts";
 import { lockRequest, ticketOf } from "./requests.ts";
 
 type RedisBackend = ReturnType<typeof redisBackend>;
 
-let server: RedisServer;
-let admin: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(async ({ skip }) => {
-  if (!server.canSabotage) skip("the Redis comes from the environment, and others may use it");
-  await admin.flushall();
-});
+const { server, admin } = await ownRedis();
 
 const timeoutMs = 2_000;
 const announce = true;

@@ -1,25 +1,11 @@
 import { redisBackend } from "@leasehold/redis";
 import type { Degradation } from "@leasehold/core";
-import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 
-import { startRedis, type RedisServer } from "../servers/index.ts";
+import { ownRedis } from "./own-redis.ts";
 import { lockRequest, ticketOf } from "./requests.ts";
 
-let server: RedisServer;
-let admin: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(async ({ skip }) => {
-  if (!server.canSabotage) skip("the Redis comes from the environment, and its data are not ours to break");
-  await admin.flushall();
-});
+const { server, admin } = await ownRedis();
 
 const timeoutMs = 2_000;
 

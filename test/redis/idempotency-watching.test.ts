@@ -1,27 +1,14 @@
 import { redisBackend } from "@leasehold/redis";
 import type { BeginRequest, Begun } from "@leasehold/core";
-import { Cluster, Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from "vitest";
+import { Cluster } from "ioredis";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
 
-import { startRedis, type RedisServer } from "../servers/index.ts";
+import { ownRedis } from "./own-redis.ts";
 import { beginRequest, begunBy, finishOf } from "./requests.ts";
 
 type RedisBackend = ReturnType<typeof redisBackend>;
 
-let server: RedisServer;
-let admin: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(async ({ skip }) => {
-  if (!server.canSabotage) skip("the Redis comes from the environment, and others may use it");
-  await admin.flushall();
-});
+const { server, admin } = await ownRedis();
 
 const keyOf = (record: string): string => `leasehold:{${record}}:idem`;
 

@@ -26,7 +26,8 @@ export const systemRandom: Random = {
     used += count;
     return digits;
   },
-  fraction: () => Math.random(),
+  // From the same pool: one source, and jitter is drawn too seldom for its cost to matter.
+  fraction: () => Number.parseInt(systemRandom.hex(6), 16) / 2 ** 48,
 };
 
 /**
