@@ -1,6 +1,7 @@
 import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { backendAt } from "../shared/backend-at.ts";
+import { openPlace } from "../shared/open-place.ts";
 import type { BackendName } from "../shared/options.ts";
 import type { OpenPlace } from "../shared/place.ts";
 import type { Crew, Job } from "./crew.ts";
@@ -20,14 +21,8 @@ export interface Stage {
 }
 
 export async function buildStage(backend: BackendName, job: Job, url?: string): Promise<Stage> {
-  switch (backend) {
-    case "memory":
-      return memoryStage(job);
-    case "redis":
-      return storeStage(await (await import("../shared/redis-place.ts")).openRedis("breaker", url), job);
-    case "etcd":
-      return storeStage(await (await import("../shared/etcd-place.ts")).openEtcd("breaker", url), job);
-  }
+  if (backend === "memory") return memoryStage(job);
+  return storeStage(await openPlace(backend, "breaker", url), job);
 }
 
 function memoryStage(job: Job): Stage {

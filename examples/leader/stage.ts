@@ -1,5 +1,6 @@
 import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
+import { openPlace } from "../shared/open-place.ts";
 import type { BackendName } from "../shared/options.ts";
 import type { OpenPlace } from "../shared/place.ts";
 import { backendAt } from "../shared/backend-at.ts";
@@ -18,14 +19,8 @@ export interface Stage {
 }
 
 export async function buildStage(backend: BackendName, job: Job, url?: string): Promise<Stage> {
-  switch (backend) {
-    case "memory":
-      return memoryStage(job);
-    case "redis":
-      return storeStage(await (await import("../shared/redis-place.ts")).openRedis("leader", url), job);
-    case "etcd":
-      return storeStage(await (await import("../shared/etcd-place.ts")).openEtcd("leader", url), job);
-  }
+  if (backend === "memory") return memoryStage(job);
+  return storeStage(await openPlace(backend, "leader", url), job);
 }
 
 function memoryStage(job: Job): Stage {

@@ -1,4 +1,5 @@
 import { MemoryStore } from "@leasehold/core/memory";
+import { openPlace } from "../shared/open-place.ts";
 import type { BackendName } from "../shared/options.ts";
 import type { OpenPlace } from "../shared/place.ts";
 import type { Crew, Job } from "./crew.ts";
@@ -14,14 +15,8 @@ export interface Stage {
 }
 
 export async function buildStage(backend: BackendName, job: Job, url?: string): Promise<Stage> {
-  switch (backend) {
-    case "memory":
-      return memoryStage(job);
-    case "redis":
-      return storeStage(await (await import("../shared/redis-place.ts")).openRedis("payments", url), job);
-    case "etcd":
-      return storeStage(await (await import("../shared/etcd-place.ts")).openEtcd("payments", url), job);
-  }
+  if (backend === "memory") return memoryStage(job);
+  return storeStage(await openPlace(backend, "payments", url), job);
 }
 
 function memoryStage(job: Job): Stage {
