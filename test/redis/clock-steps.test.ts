@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { scripts } from "../../packages/redis/src/script.ts";
+import { scripts } from "../../packages/redis/src/scripts/script.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 
 // The server's clock is set by running the scripts with another one: in the place where they ask for the time.

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { scripts } from "../../packages/redis/src/script.ts";
+import { scripts } from "../../packages/redis/src/scripts/script.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 
 // As in clock-steps.test.ts: the server's clock is set in the place where the scripts ask for the time.

@@ -1,18 +1,18 @@
-import { checkCount, checkDuration, checkName, checkNamespace, checkTtl } from "./arguments.ts";
-import type { Backend, ClaimView, Traits } from "./backend.ts";
-import { decodeClaimValue, type ClaimOrigin } from "./claim-value.ts";
+import { checkCount, checkDuration, checkName, checkNamespace, checkTtl } from "./base/arguments.ts";
+import type { Backend, ClaimView, Traits } from "./contract/backend.ts";
+import { decodeClaimValue, type ClaimOrigin } from "./recipes/claim-value.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
-import { createElection, type Election, type ElectionOptions } from "./election.ts";
-import { createIdempotency } from "./idempotency/create-idempotency.ts";
+import { createElection, type Election, type ElectionOptions } from "./recipes/election.ts";
+import { createIdempotency } from "./idempotency/scoped-idempotency.ts";
 import type { Idempotency, IdempotencyOptions } from "./idempotency/idempotency.ts";
-import { resourceOf } from "./line-resource.ts";
-import { createLock, type Lock } from "./lock.ts";
-import { createMembership, type Membership } from "./membership.ts";
-import { systemRandom, type Random } from "./random.ts";
-import { createReadWriteLock, type ReadWriteLock } from "./read-write-lock.ts";
-import { createSemaphore, type Semaphore } from "./semaphore.ts";
-import { Session } from "./session.ts";
+import { resourceOf } from "./recipes/line-resource.ts";
+import { createLock, type Lock } from "./recipes/lock.ts";
+import { createMembership, type Membership } from "./recipes/membership.ts";
+import { systemRandom, type Random } from "./base/random.ts";
+import { createReadWriteLock, type ReadWriteLock } from "./recipes/read-write-lock.ts";
+import { createSemaphore, type Semaphore } from "./recipes/semaphore.ts";
+import { Session } from "./lease/session.ts";
 
 export interface CoordinatorOptions {
   /** Where claims are kept. Closed with the last coordinator that uses it. */

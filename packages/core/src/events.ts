@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 
-import type { Degradation } from "./backend.ts";
+import type { Degradation } from "./contract/backend.ts";
 import type { LossReason } from "./errors.ts";
 import type { RecordState } from "./idempotency/idempotency.ts";
 

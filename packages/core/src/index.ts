@@ -1,25 +1,25 @@
 export { createCoordinator } from "./coordinator.ts";
 export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection, Recipe } from "./coordinator.ts";
-export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./line-resource.ts";
-export type { Lock } from "./lock.ts";
-export type { Semaphore } from "./semaphore.ts";
-export type { ReadWriteLock } from "./read-write-lock.ts";
-export type { CampaignOptions, Election, ElectionOptions, Leader } from "./election.ts";
-export type { Leadership } from "./leadership.ts";
-export type { JoinOptions, Member, Membership } from "./membership.ts";
-export { assign } from "./assign.ts";
-export type { Lease } from "./lease.ts";
-export type { ClaimOrigin, Metadata } from "./claim-value.ts";
+export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/line-resource.ts";
+export type { Lock } from "./recipes/lock.ts";
+export type { Semaphore } from "./recipes/semaphore.ts";
+export type { ReadWriteLock } from "./recipes/read-write-lock.ts";
+export type { CampaignOptions, Election, ElectionOptions, Leader } from "./recipes/election.ts";
+export type { Leadership } from "./recipes/leadership.ts";
+export type { JoinOptions, Member, Membership } from "./recipes/membership.ts";
+export { assign } from "./recipes/assign.ts";
+export type { Lease } from "./lease/lease.ts";
+export type { ClaimOrigin, Metadata } from "./recipes/claim-value.ts";
 export type { EventListener, LeaseholdEvent } from "./events.ts";
 export { createFencingGuard } from "./fencing-guard.ts";
 export type { FencingGuard } from "./fencing-guard.ts";
-export { elapsedMs, nothingProved, sleep, systemClock } from "./clock.ts";
-export type { Clock, Instant, Timer } from "./clock.ts";
-export { systemRandom } from "./random.ts";
-export type { Random } from "./random.ts";
+export { elapsedMs, nothingProved, sleep, systemClock } from "./base/clock.ts";
+export type { Clock, Instant, Timer } from "./base/clock.ts";
+export { systemRandom } from "./base/random.ts";
+export type { Random } from "./base/random.ts";
 export { isLeaseholdError, LeaseholdError, LeaseLostError } from "./errors.ts";
 export type { ErrorCode, LeaseholdErrorOptions, LossReason } from "./errors.ts";
-export type { RunPolicy } from "./policy.ts";
+export type { RunPolicy } from "./base/policy.ts";
 export type {
   Disposition,
   ExecutionContext,
@@ -38,8 +38,8 @@ export { isStoredFailure, StoredFailure } from "./idempotency/stored-failure.ts"
 
 export { invalidArgument } from "./errors.ts";
 export { staleToken } from "./fencing-guard.ts";
-export { ChangeFeed } from "./change-feed.ts";
-export { encodeName } from "./encode-name.ts";
+export { ChangeFeed } from "./base/change-feed.ts";
+export { encodeName } from "./base/encode-name.ts";
 export type {
   BeginReply,
   BeginRequest,
@@ -54,7 +54,7 @@ export type {
   IdempotencyStore,
   InProgress,
   Mismatch,
-} from "./idempotency/idempotency-store.ts";
+} from "./contract/idempotency-store.ts";
 export type {
   Acknowledged,
   AcquireRequest,
@@ -79,4 +79,4 @@ export type {
   Snapshot,
   Traits,
   Unanswered,
-} from "./backend.ts";
+} from "./contract/backend.ts";

@@ -1,4 +1,4 @@
-export { etcdBackend } from "./etcd-backend.ts";
+export { etcdBackend } from "./backend.ts";
 export type { EtcdBackendOptions, EtcdSource } from "./options.ts";
-export { etcdFencingGuard } from "./etcd-fencing-guard.ts";
-export type { EtcdFencingGuard, EtcdFencingGuardOptions } from "./etcd-fencing-guard.ts";
+export { etcdFencingGuard } from "./fencing-guard.ts";
+export type { EtcdFencingGuard, EtcdFencingGuardOptions } from "./fencing-guard.ts";

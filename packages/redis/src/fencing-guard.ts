@@ -6,10 +6,10 @@ import {
   systemClock,
   type Clock,
 } from "@leasehold/core";
-import { classifyError, isForeseen } from "./classify-error.ts";
-import type { ClusterClient, RedisClient } from "./client.ts";
-import { fenceKey } from "./fence-key.ts";
-import { makeScript, runScript, type Script } from "./script.ts";
+import { classifyError, isForeseen } from "./client/classify-error.ts";
+import type { ClusterClient, RedisClient } from "./client/client.ts";
+import { fenceKey } from "./scripts/fence-key.ts";
+import { makeScript, runScript, type Script } from "./scripts/script.ts";
 import { checkToken, claimToken, guarded } from "./scripts/fence.ts";
 
 export interface RedisFencingGuardOptions {

@@ -8,14 +8,14 @@ import type {
   FinishRequest,
   IdempotencyStore,
 } from "@leasehold/core";
-import type { Changes } from "./changes.ts";
-import type { Connection } from "./connection.ts";
-import { decodeBeginning, decodeExtension, decodeFinish } from "./decode-idempotency-reply.ts";
-import type { Degradations } from "./degradations.ts";
-import { recordKeys, ticketDigits, type RecordKeys } from "./keys.ts";
-import { scripts } from "./script.ts";
+import type { Changes } from "./pushes/changes.ts";
+import type { Connection } from "./client/connection.ts";
+import { decodeBeginning, decodeExtension, decodeFinish } from "./scripts/decode-idempotency-reply.ts";
+import type { Degradations } from "./client/degradations.ts";
+import { recordKeys, ticketDigits, type RecordKeys } from "./scripts/keys.ts";
+import { scripts } from "./scripts/script.ts";
 import { maxBodyBytes } from "./scripts/record.ts";
-import { unreadableReply } from "./unreadable-reply.ts";
+import { unreadableReply } from "./scripts/unreadable-reply.ts";
 
 export interface IdempotencyStoreOptions {
   readonly connection: Connection;

@@ -14,15 +14,15 @@ import type {
   RenewRequest,
   Snapshot,
 } from "@leasehold/core";
-import type { Changes } from "./changes.ts";
-import type { Connection } from "./connection.ts";
-import { decodeFlag, decodeSnapshot, decodeStanding } from "./decode-reply.ts";
-import type { Degradations } from "./degradations.ts";
-import type { GrantPushes } from "./grant-pushes.ts";
-import { markKey, ticketDigits, type ResourceKeys } from "./keys.ts";
-import { renewClaims } from "./renew-claims.ts";
-import { scripts, type Script } from "./script.ts";
-import { unreadableReply } from "./unreadable-reply.ts";
+import type { Changes } from "./pushes/changes.ts";
+import type { Connection } from "./client/connection.ts";
+import { decodeFlag, decodeSnapshot, decodeStanding } from "./scripts/decode-reply.ts";
+import type { Degradations } from "./client/degradations.ts";
+import type { GrantPushes } from "./pushes/grants.ts";
+import { markKey, ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
+import { renewClaims } from "./scripts/renew-claims.ts";
+import { scripts, type Script } from "./scripts/script.ts";
+import { unreadableReply } from "./scripts/unreadable-reply.ts";
 
 export interface LeaseStoreOptions {
   readonly connection: Connection;

@@ -7,10 +7,10 @@ import { systemRandom } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, expect, it, vi } from "vitest";
 
-import { constantBackoff, exponentialBackoff } from "./backoff.ts";
-import { isBrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker } from "./circuit-breaker.ts";
-import { retry } from "./retry.ts";
+import { constantBackoff, exponentialBackoff } from "./retry/backoff.ts";
+import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
+import { circuitBreaker } from "./circuit/circuit-breaker.ts";
+import { retry } from "./retry/retry.ts";
 
 let clock: SimClock;
 

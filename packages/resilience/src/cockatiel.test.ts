@@ -4,11 +4,11 @@ import { SimClock } from "@leasehold/testing";
 import * as cockatiel from "cockatiel";
 import { beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 
-import { constantBackoff } from "./backoff.ts";
-import { isBrokenCircuitError, type BrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit-breaker.ts";
-import type { Policy, PolicyContext } from "./policy.ts";
-import { retry, type RetryContext, type RetryPolicy } from "./retry.ts";
+import { constantBackoff } from "./retry/backoff.ts";
+import { isBrokenCircuitError, type BrokenCircuitError } from "./circuit/broken-circuit-error.ts";
+import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { Policy, PolicyContext } from "./base/policy.ts";
+import { retry, type RetryContext, type RetryPolicy } from "./retry/retry.ts";
 
 let clock: SimClock;
 

@@ -5,12 +5,12 @@ import { SimClock, withFaults, type Link } from "@leasehold/testing";
 import { wrap } from "cockatiel";
 import { beforeEach, expect, it } from "vitest";
 
-import { constantBackoff } from "./backoff.ts";
-import { isBrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit-breaker.ts";
-import type { RetryOptions } from "./retry-options.ts";
-import { retryOutcome } from "./retry-outcome.ts";
-import { retry, type RetryPolicy } from "./retry.ts";
+import { constantBackoff } from "./retry/backoff.ts";
+import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
+import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { RetryOptions } from "./retry/retry-options.ts";
+import { retryOutcome } from "./retry/retry-outcome.ts";
+import { retry, type RetryPolicy } from "./retry/retry.ts";
 
 let clock: SimClock;
 let store: MemoryStore;

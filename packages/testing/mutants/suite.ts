@@ -17,7 +17,7 @@ interface Suite {
 const suites = {
   memory: {
     project: "unit",
-    file: "packages/testing/src/memory.test.ts",
+    file: "packages/testing/src/kit/memory.test.ts",
     caseLimitMs: 10_000,
     runLimitMs: 60_000,
   },

@@ -1,15 +1,15 @@
-export { testBackend } from "./test-backend.ts";
-export type { Runner } from "./test-backend.ts";
-export type { Case, Need } from "./case.ts";
-export type { Harness, Link, StoreCall, StoreControl } from "./harness.ts";
-export { Stage } from "./stage.ts";
-export type { Actor, Process } from "./stage.ts";
+export { testBackend } from "./kit/test-backend.ts";
+export type { Runner } from "./kit/test-backend.ts";
+export type { Case, Need } from "./kit/case.ts";
+export type { Harness, Link, StoreCall, StoreControl } from "./kit/harness.ts";
+export { Stage } from "./kit/stage.ts";
+export type { Actor, Process } from "./kit/stage.ts";
 export { SimClock } from "./sim-clock.ts";
-export { withFaults } from "./with-faults.ts";
-export { startFaultProxy } from "./fault-proxy.ts";
-export type { CutOptions, FaultProxy, FaultProxyTap, HoldOptions } from "./fault-proxy.ts";
-export type { Direction, FlowCounters } from "./fault-flow.ts";
-export { endsHttp2Response } from "./http2-response.ts";
+export { withFaults } from "./kit/with-faults.ts";
+export { startFaultProxy } from "./faults/proxy.ts";
+export type { CutOptions, FaultProxy, FaultProxyTap, HoldOptions } from "./faults/proxy.ts";
+export type { Direction, FlowCounters } from "./faults/flow.ts";
+export { endsHttp2Response } from "./faults/http2-response.ts";
 export { checkFencedExclusion, checkTokenOrder, findOverlaps, jainIndex } from "./history.ts";
 export type {
   FencedAttempt,

@@ -1,4 +1,4 @@
-import { elapsedMs, type Clock, type Instant } from "../clock.ts";
+import { elapsedMs, type Clock, type Instant } from "../base/clock.ts";
 
 export interface CompletedResult {
   readonly fingerprint: string;

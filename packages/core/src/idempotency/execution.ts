@@ -1,9 +1,9 @@
-import { driftMarginMs } from "../claim.ts";
-import { elapsedMs, type Instant, type Timer } from "../clock.ts";
+import { driftMarginMs } from "../lease/claim.ts";
+import { elapsedMs, type Instant, type Timer } from "../base/clock.ts";
 import { LeaseholdError, LeaseLostError, isLeaseholdError } from "../errors.ts";
-import { renewalTimeoutMs } from "../renewal-loop.ts";
-import type { Session } from "../session.ts";
-import type { Begun, ExecutionRef } from "./idempotency-store.ts";
+import { renewalTimeoutMs } from "../lease/renewal-loop.ts";
+import type { Session } from "../lease/session.ts";
+import type { Begun, ExecutionRef } from "../contract/idempotency-store.ts";
 
 export interface ExecutionTimes {
   readonly leaseMs: number;

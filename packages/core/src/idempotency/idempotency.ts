@@ -1,4 +1,4 @@
-import type { RunPolicy } from "../policy.ts";
+import type { RunPolicy } from "../base/policy.ts";
 import type { ResultCodec } from "./result-codec.ts";
 
 /** The options of one scope: one operation of one tenant. */

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 
 import { memoryBackend } from "../memory/index.ts";
-import type { BeginRequest, FinishRequest } from "./idempotency-store.ts";
+import type { BeginRequest, FinishRequest } from "../contract/idempotency-store.ts";
 
 const leaseMs = 100;
 const retentionMs = 1_000_000;

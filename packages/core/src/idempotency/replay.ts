@@ -1,6 +1,6 @@
 import { LeaseholdError } from "../errors.ts";
 import type { IdempotentResult } from "./idempotency.ts";
-import type { Finished } from "./idempotency-store.ts";
+import type { Finished } from "../contract/idempotency-store.ts";
 import type { ResultCodec } from "./result-codec.ts";
 import { readFailure, type StoredFailure } from "./stored-failure.ts";
 

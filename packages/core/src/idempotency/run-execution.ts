@@ -1,9 +1,9 @@
-import { elapsedMs, sleep, type Instant } from "../clock.ts";
+import { elapsedMs, sleep, type Instant } from "../base/clock.ts";
 import { isOutage } from "./is-outage.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../lease/session.ts";
 import { lossError, passesOn, type Execution } from "./execution.ts";
 import type { Disposition, ExecutionContext, IdempotentResult, RecordState } from "./idempotency.ts";
-import type { FinishReply, FinishRequest } from "./idempotency-store.ts";
+import type { FinishReply, FinishRequest } from "../contract/idempotency-store.ts";
 import type { ResultCodec } from "./result-codec.ts";
 import { describeFailure } from "./stored-failure.ts";
 

@@ -1,7 +1,7 @@
-import { ChangeFeed } from "../change-feed.ts";
-import { type Timer } from "../clock.ts";
-import type { Session } from "../session.ts";
-import type { BeginReply, BeginRequest } from "./idempotency-store.ts";
+import { ChangeFeed } from "../base/change-feed.ts";
+import { type Timer } from "../base/clock.ts";
+import type { Session } from "../lease/session.ts";
+import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
 
 /** A lease that ends is looked for this long after the store should have seen it. */
 const afterLeaseMs = 10;

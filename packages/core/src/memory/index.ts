@@ -1,3 +1,3 @@
-export { memoryBackend } from "./memory-backend.ts";
-export type { MemoryBackendOptions } from "./memory-backend.ts";
-export { MemoryStore } from "./memory-store.ts";
+export { memoryBackend } from "./backend.ts";
+export type { MemoryBackendOptions } from "./backend.ts";
+export { MemoryStore } from "./store.ts";

@@ -1,4 +1,10 @@
-import type { AcquireRequest, ClaimView, ProposeRequest, RenewRequest, Snapshot } from "../backend.ts";
+import type {
+  AcquireRequest,
+  ClaimView,
+  ProposeRequest,
+  RenewRequest,
+  Snapshot,
+} from "../contract/backend.ts";
 
 /** A claim as the store keeps it. */
 export interface StoredClaim {

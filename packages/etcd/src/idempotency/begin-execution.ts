@@ -1,12 +1,12 @@
 import type { BeginReply, BeginRequest, Begun } from "@leasehold/core";
-import { Deadline } from "../deadline.ts";
-import type { Proof } from "../own-claim.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc-failure.ts";
-import type { SharedLease } from "../shared-lease.ts";
+import { Deadline } from "../rpc/deadline.ts";
+import type { Proof } from "../ownership/own-claim.ts";
+import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import type { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { keepExecution } from "./keep-execution.ts";
 import { tries, type Parts } from "./parts.ts";
-import { encodeOwnerValue, encodeRecordValue } from "./record-value.ts";
+import { encodeOwnerValue, encodeRecordValue } from "../format/record-value.ts";
 import { isAsSeen, lookAt, nothingSeen, seenIn, type Seen, type SeenRecord } from "./seen-record.ts";
 
 /** One begin call: begins the execution, or finds the one that an earlier try of it has begun, or tells what is there. */

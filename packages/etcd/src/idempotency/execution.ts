@@ -1,5 +1,5 @@
 import { elapsedMs, type Clock, type ExecutionRef, type Instant } from "@leasehold/core";
-import type { SharedLease } from "../shared-lease.ts";
+import type { SharedLease } from "../leases/shared-lease.ts";
 import type { Place } from "./seen-record.ts";
 
 /** What the store has acknowledged of an execution, and what its end has to write again. */

@@ -1,6 +1,6 @@
 import type { ExtendReply, ExtendRequest } from "@leasehold/core";
-import { Deadline } from "../deadline.ts";
-import { toLeaseholdError } from "../rpc-failure.ts";
+import { Deadline } from "../rpc/deadline.ts";
+import { toLeaseholdError } from "../rpc/failure.ts";
 import { keepExecution } from "./keep-execution.ts";
 import type { Parts } from "./parts.ts";
 

@@ -1,12 +1,12 @@
 import type { FinishReply, FinishRequest } from "@leasehold/core";
 import type { ITxnRequest } from "etcd3";
-import { isUnchanged } from "../claim-compares.ts";
-import { Deadline } from "../deadline.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc-failure.ts";
+import { isUnchanged } from "../format/claim-compares.ts";
+import { Deadline } from "../rpc/deadline.ts";
+import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import type { Begun } from "./execution.ts";
 import { tries, type Parts } from "./parts.ts";
 import { readRecord } from "./read-record.ts";
-import { encodeRecordValue } from "./record-value.ts";
+import { encodeRecordValue } from "../format/record-value.ts";
 import { lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
 
 /**

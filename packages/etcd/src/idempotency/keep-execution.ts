@@ -1,12 +1,12 @@
 import { nothingProved } from "@leasehold/core";
-import type { Deadline } from "../deadline.ts";
-import type { Proof } from "../own-claim.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc-failure.ts";
-import { SharedLease } from "../shared-lease.ts";
+import type { Deadline } from "../rpc/deadline.ts";
+import type { Proof } from "../ownership/own-claim.ts";
+import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { tries, type Parts } from "./parts.ts";
 import { readRecord } from "./read-record.ts";
-import { encodeOwnerValue } from "./record-value.ts";
+import { encodeOwnerValue } from "../format/record-value.ts";
 import { isAsSeen, type Seen } from "./seen-record.ts";
 
 export type Kept =

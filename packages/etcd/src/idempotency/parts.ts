@@ -1,9 +1,9 @@
-import type { Calls } from "../calls.ts";
-import type { SharedLeases } from "../shared-leases.ts";
-import type { Executions } from "./executions.ts";
-import type { OwnerSweep } from "./owner-sweep.ts";
-import type { RecordKeys } from "./record-keys.ts";
-import type { RetentionLeases } from "./retention-leases.ts";
+import type { Calls } from "../rpc/calls.ts";
+import type { SharedLeases } from "../leases/shared-leases.ts";
+import type { Executions } from "../ownership/executions.ts";
+import type { OwnerSweep } from "../ownership/owner-sweep.ts";
+import type { RecordKeys } from "../format/record-keys.ts";
+import type { RetentionLeases } from "../leases/retention-leases.ts";
 
 /** What the calls of an idempotency store work with. */
 export interface Parts {

@@ -1,4 +1,4 @@
-import type { Calls } from "../calls.ts";
+import type { Calls } from "../rpc/calls.ts";
 import { lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
 
 /** A record and its owner's key, as of one revision. */

@@ -1,9 +1,14 @@
 import { LeaseholdError } from "@leasehold/core";
 import type { ICompare, IKeyValue, IRequestOp, ITxnResponse } from "etcd3";
-import { isEmpty, isUnchanged } from "../claim-compares.ts";
-import { hasLease } from "../line.ts";
-import { rangeIn } from "../range-in.ts";
-import { decodeOwnerValue, decodeRecordValue, type OwnerValue, type RecordValue } from "./record-value.ts";
+import { isEmpty, isUnchanged } from "../format/claim-compares.ts";
+import { hasLease } from "../line/line.ts";
+import { rangeIn } from "../format/range-in.ts";
+import {
+  decodeOwnerValue,
+  decodeRecordValue,
+  type OwnerValue,
+  type RecordValue,
+} from "../format/record-value.ts";
 
 /** When a key was last written, and on which lease it is. */
 interface Written {

@@ -1,0 +1,207 @@
+import { createHash } from "node:crypto";
+
+import {
+  checkCount,
+  checkDuration,
+  checkFunction,
+  checkName,
+  checkSignal,
+  checkTtl,
+} from "../base/arguments.ts";
+import { encodeName } from "../base/encode-name.ts";
+import { invalidArgument, LeaseholdError } from "../errors.ts";
+import type { IdempotencyOutcome } from "../events.ts";
+import type { Defaults } from "../recipes/line-resource.ts";
+import { drawOwner } from "../base/random.ts";
+import type { Session } from "../lease/session.ts";
+import { CompletedResults } from "./completed-results.ts";
+import { inProgress, type Entry } from "./begin.ts";
+import { Execution } from "./execution.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type {
+  ExecutionContext,
+  Idempotency,
+  IdempotencyOptions,
+  IdempotentResult,
+  IdempotentRunOptions,
+} from "./idempotency.ts";
+import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
+import { resultCodec } from "./result-codec.ts";
+import { isOutage } from "./is-outage.ts";
+import { replay } from "./replay.ts";
+import { runExecution, type Settings } from "./run-execution.ts";
+
+/** Throws `INVALID_ARGUMENT` on any option out of bounds. */
+export function createIdempotency(
+  session: Session,
+  scope: string,
+  options: IdempotencyOptions,
+  defaults: Pick<Defaults, "waitMs">,
+): Idempotency {
+  return new ScopedIdempotency(session, scope, checkOptions(session, options), {
+    waitMs: options.conflict === "wait" ? (options.waitMs ?? defaults.waitMs) : 0,
+  });
+}
+
+interface CheckedOptions extends Settings {
+  readonly takeOver: boolean;
+  readonly failOpen: boolean;
+  readonly cacheSize: number;
+}
+
+function checkOptions({ backend }: Session, options: IdempotencyOptions): CheckedOptions {
+  const { conflict = "reject", onExpired = "retry", waitMs = 0, cacheSize = 0 } = options;
+  if (conflict !== "reject" && conflict !== "wait")
+    throw invalidArgument('conflict must be "reject" or "wait".');
+  if (onExpired !== "retry" && onExpired !== "fail")
+    throw invalidArgument('onExpired must be "retry" or "fail".');
+  checkDuration("waitMs", waitMs, { infinite: true });
+  const leaseMs = checkTtl(options.leaseMs ?? 30_000, backend.traits, backend.name, "leaseMs");
+  const retentionMs = checkDuration("retentionMs", options.retentionMs ?? Math.max(86_400_000, leaseMs));
+  if (retentionMs < leaseMs || !Number.isInteger(retentionMs))
+    throw invalidArgument(
+      `retentionMs must be a whole number, and at least leaseMs (${leaseMs}); got ${retentionMs}.`,
+    );
+  const { maxBodyBytes } = backend.idempotency;
+  return {
+    leaseMs,
+    retentionMs,
+    maxDurationMs: checkDuration("maxDurationMs", options.maxDurationMs ?? 20 * leaseMs, { infinite: true }),
+    maxResultBytes: checkCount("maxResultBytes", options.maxResultBytes ?? 65_536, maxBodyBytes),
+    classifyError: checkFunction("classifyError", options.classifyError ?? (() => "unknown")),
+    classifyResult: checkFunction("classifyResult", options.classifyResult ?? (() => "stored")),
+    codec: options.codec ?? resultCodec,
+    takeOver: onExpired === "retry",
+    failOpen: options.failOpen === true,
+    cacheSize: cacheSize === 0 ? 0 : checkCount("cacheSize", cacheSize, 1_000_000),
+  };
+}
+
+class ScopedIdempotency implements Idempotency {
+  readonly scope: string;
+  readonly #session: Session;
+  readonly #options: CheckedOptions;
+  readonly #waitMs: number;
+  readonly #entry: Entry;
+  readonly #results: CompletedResults;
+
+  constructor(session: Session, scope: string, options: CheckedOptions, { waitMs }: { waitMs: number }) {
+    this.scope = scope;
+    this.#session = session;
+    this.#options = options;
+    this.#waitMs = waitMs;
+    this.#entry = session.entry;
+    this.#results = new CompletedResults(options.cacheSize, options.retentionMs, session.clock);
+  }
+
+  async run<T>(
+    key: string,
+    options: IdempotentRunOptions,
+    handler: (context: ExecutionContext) => T | Promise<T>,
+  ): Promise<IdempotentResult<T>> {
+    this.#session.assertOpen();
+    const record = this.#recordOf(checkName("key", key));
+    checkFunction("handler", handler);
+    // Once, and before the handler, which may change what it was given.
+    const fingerprint = fingerprintOf(options?.fingerprint);
+    const { policy } = options ?? {};
+    const signal = checkSignal(options?.signal);
+    const attempt = (ends: AbortSignal | undefined): Promise<IdempotentResult<T>> =>
+      this.#attempt({ record, fingerprint }, { signal: ends, interruptible: policy !== undefined }, handler);
+    if (policy === undefined) return attempt(signal);
+    if (typeof policy?.execute !== "function") throw invalidArgument("policy must have a method execute.");
+    return policy.execute((context) => attempt(context.signal), signal);
+  }
+
+  async #attempt<T>(
+    { record, fingerprint }: Pick<BeginRequest, "record" | "fingerprint">,
+    { signal, interruptible }: { signal: AbortSignal | undefined; interruptible: boolean },
+    handler: (context: ExecutionContext) => T | Promise<T>,
+  ): Promise<IdempotentResult<T>> {
+    signal?.throwIfAborted();
+    const session = this.#session;
+    session.assertOpen();
+    const { leaseMs, retentionMs, takeOver, failOpen } = this.#options;
+    const downstreamKey = hashOf(`downstream\0${record}`);
+    const cached = this.#results.get(record);
+    if (cached !== null) {
+      const { fingerprint: known, ...result } = cached;
+      const reply: BeginReply =
+        known === fingerprint ? { kind: "finished", outcome: "completed", ...result } : { kind: "mismatch" };
+      return this.#answer<T>(record, reply);
+    }
+    const owner = drawOwner(session.random);
+    const request = { record, owner, fingerprint, leaseMs, retentionMs, takeOver };
+    let reply: BeginReply;
+    try {
+      reply = await this.#entry.enter(request, { waitMs: this.#waitMs, signal });
+    } catch (error) {
+      if (!failOpen || !isOutage(error)) throw error;
+      this.#tell(record, "unprotected", 0);
+      const value = await handler(unprotected(session, downstreamKey, this.#options.maxDurationMs));
+      return { value, replayed: false, record: "unprotected", attempt: 0, fencingToken: 0n };
+    }
+    if (reply.kind !== "begun") return this.#answer<T>(record, reply);
+    const execution = new Execution(session, { record, owner }, reply, this.#options);
+    this.#tell(record, "executing", reply.attempt);
+    // The end of an attempt is the end of the work; a caller's own signal, without a policy, only ended the wait.
+    const interrupt = (): void => execution.interrupt(signal?.reason);
+    if (interruptible) signal?.addEventListener("abort", interrupt, { once: true });
+    const { token, attempt } = reply;
+    const told = (outcome: IdempotencyOutcome): void => this.#tell(record, outcome, attempt);
+    const running = runExecution(session, execution, this.#options, { handler, downstreamKey, told });
+    session.attend(running);
+    const { result, body, since } = await running.finally(() =>
+      signal?.removeEventListener("abort", interrupt),
+    );
+    if (result.record === "stored" && body !== null)
+      this.#results.add(record, { fingerprint, body, token, attempt }, since);
+    return result;
+  }
+
+  /** For a call that does not execute: the earlier result, or why there is none. */
+  #answer<T>(record: string, reply: Exclude<BeginReply, { kind: "begun" }>): IdempotentResult<T> {
+    if (reply.kind === "finished") {
+      this.#tell(record, "replayed", reply.attempt);
+      return replay<T>(reply, this.#options);
+    }
+    this.#tell(record, reply.kind, "attempt" in reply ? reply.attempt : 0);
+    if (reply.kind === "in-progress") throw inProgress(reply.remainingMs);
+    if (reply.kind === "mismatch")
+      throw new LeaseholdError(
+        "IDEMPOTENCY_MISMATCH",
+        "This idempotency key was used with another payload. Take a new key for a new request.",
+      );
+    throw new LeaseholdError(
+      "OUTCOME_UNKNOWN",
+      'An execution under this idempotency key did not finish, and what it did is not known (onExpired is "fail").',
+      { permanent: true },
+    );
+  }
+
+  /** Keys come from outside, and may be long or say something: what the store sees of one is its hash. */
+  #recordOf(key: string): string {
+    return `${this.#session.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
+  }
+
+  #tell(record: string, outcome: IdempotencyOutcome, attempt: number): void {
+    const { scope } = this;
+    this.#session.emit({ type: "idempotency", scope, record: record.slice(-64, -56), outcome, attempt });
+  }
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Of an execution that nothing protects. */
+function unprotected(session: Session, downstreamKey: string, maxDurationMs: number): ExecutionContext {
+  return {
+    signal: session.closing,
+    attempt: 0,
+    fencingToken: 0n,
+    downstreamKey,
+    deadline: session.clock.now().wallMs + maxDurationMs,
+    remainingMs: 0,
+  };
+}

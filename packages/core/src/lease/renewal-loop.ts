@@ -1,0 +1,186 @@
+import type { LeaseStore, RenewAnswer } from "../contract/backend.ts";
+import type { Claim } from "./claim.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+
+export interface RenewalObserver {
+  /** A held claim was renewed. */
+  renewed(claim: Claim): void;
+  /** A held claim's renewal was not answered; its deadline is still ahead. Once per outage. */
+  unconfirmed(claim: Claim, error: Error): void;
+}
+
+/** How long a renewal may go unanswered before it is asked again: three tries end before the deadline, at 4, 7 and 10/12. */
+export function renewalTimeoutMs(ttlMs: number): number {
+  return Math.min(5_000, Math.max(100, ttlMs / 6));
+}
+
+/** Renewal is due a third of the ttl after the last acknowledgement: two periods may fail before the deadline. */
+const periodMs = (ttlMs: number): number => ttlMs / 3;
+/** After an unanswered renewal, and as the shortest time between two questions about one claim. */
+const retryMs = (ttlMs: number): number => ttlMs / 12;
+/** A claim due within this joins a batch that leaves now, so that claims of one process drift into one batch. */
+const batchWindowMs = (ttlMs: number): number => ttlMs / 6;
+/** Asked this long after those ahead may be dead, so that the store agrees that they are. */
+const afterAheadMs = 15;
+
+interface Entry {
+  dueMs: number;
+  asking: boolean;
+  /** It was to be asked about while a question was on its way, whose answer may be older than the reason to ask. */
+  askAgain: boolean;
+  unconfirmed: boolean;
+}
+
+/** One claim of a batch, and the ticket that it is asked about. */
+interface Question {
+  readonly claim: Claim;
+  readonly entry: Entry;
+  readonly ticket: bigint;
+}
+
+/**
+ * Keeps every claim of a process alive, waiting and held alike, and raises the alarm at each deadline: one timer, one
+ * action. For a waiting claim the same question also finds a grant whose push was lost, and takes over from those who died
+ * ahead: it is asked when the last of them may have expired.
+ */
+export class RenewalLoop {
+  readonly #store: LeaseStore;
+  readonly #clock: Clock;
+  readonly #observer: RenewalObserver;
+  readonly #entries = new Map<Claim, Entry>();
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+
+  constructor(store: LeaseStore, clock: Clock, observer: RenewalObserver) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#observer = observer;
+  }
+
+  /** Starts to look after a claim that has an acknowledgement; again, after a new one. */
+  add(claim: Claim): void {
+    const entry = this.#entries.get(claim) ?? {
+      dueMs: 0,
+      asking: false,
+      askAgain: false,
+      unconfirmed: false,
+    };
+    this.#entries.set(claim, entry);
+    entry.dueMs = this.#nextDueMs(claim);
+    this.#wakeAt(Math.min(entry.dueMs, this.#alarmMs(claim)));
+  }
+
+  delete(claim: Claim): void {
+    this.#entries.delete(claim);
+  }
+
+  /** Asks about one claim as soon as possible: a grant that came too late to be believed. */
+  askNow(claim: Claim): void {
+    const entry = this.#entries.get(claim);
+    if (entry === undefined) return this.add(claim);
+    if (entry.asking) entry.askAgain = true;
+    entry.dueMs = this.#nowMs();
+    this.#wakeAt(entry.dueMs);
+  }
+
+  /** Asks about every waiting claim at once: pushes may have been missed. */
+  askWaiting(): void {
+    for (const claim of this.#entries.keys()) if (claim.phase === "waiting") this.askNow(claim);
+  }
+
+  stop(): void {
+    this.#entries.clear();
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#timerAtMs = Infinity;
+  }
+
+  #nowMs(): number {
+    return this.#clock.now().monoMs;
+  }
+
+  #nextDueMs(claim: Claim): number {
+    const nowMs = this.#nowMs();
+    const fromMs = claim.validFrom?.monoMs ?? nowMs;
+    let dueMs = fromMs + periodMs(claim.ttlMs);
+    if (claim.phase === "waiting") dueMs = Math.min(dueMs, nowMs + claim.aheadMs + afterAheadMs);
+    // A claim on a shared lease may be due at once, having been born old; but never in a tight loop.
+    return Math.max(dueMs, nowMs + Math.min(retryMs(claim.ttlMs), afterAheadMs));
+  }
+
+  /** When a held claim must be looked at whatever happens. */
+  #alarmMs(claim: Claim): number {
+    return claim.phase === "held" ? this.#nowMs() + Math.max(0, claim.remainingMs()) : Infinity;
+  }
+
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerAtMs || this.#entries.size === 0) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#clock.schedule(Math.max(0, atMs - this.#nowMs()), () => {
+      this.#timer = null;
+      this.#timerAtMs = Infinity;
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.#nowMs();
+    const batch: Question[] = [];
+    let earliestDueMs = Infinity;
+    for (const [claim, entry] of this.#entries) {
+      if (claim.phase === "held") claim.isHeld();
+      if (claim.phase === "over") this.#entries.delete(claim);
+      else if (!entry.asking) {
+        earliestDueMs = Math.min(earliestDueMs, entry.dueMs);
+        const { ticket } = claim;
+        if (ticket !== null && entry.dueMs <= nowMs + batchWindowMs(claim.ttlMs))
+          batch.push({ claim, entry, ticket });
+      }
+    }
+    // The window only widens a batch that is due anyway; an alarm by itself sends nothing.
+    if (earliestDueMs <= nowMs) void this.#ask(batch);
+    let nextMs = Infinity;
+    for (const [claim, entry] of this.#entries)
+      nextMs = Math.min(nextMs, this.#alarmMs(claim), entry.asking ? Infinity : entry.dueMs);
+    // Node's timers may fire a fraction of a millisecond early; without the floor that would spin.
+    if (nextMs < Infinity) this.#wakeAt(Math.max(nextMs, this.#nowMs() + 1));
+  }
+
+  async #ask(batch: readonly Question[]): Promise<void> {
+    if (batch.length === 0) return;
+    for (const { entry } of batch) entry.asking = true;
+    const timeoutMs = Math.min(...batch.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
+    const requests = batch.map(({ claim: { resource, owner, ttlMs, announce }, ticket }) => {
+      return { resource, owner, ttlMs, ticket, announce };
+    });
+    const silence: RenewAnswer = { kind: "unanswered", error: new Error("The backend gave no answer.") };
+    const answers = await this.#store
+      .renew(requests, { timeoutMs })
+      .catch((error: Error) => batch.map((): RenewAnswer => ({ kind: "unanswered", error })));
+    batch.forEach(({ claim, ticket }, index) => this.#answered(claim, ticket, answers[index] ?? silence));
+  }
+
+  #answered(claim: Claim, ticket: bigint, answer: RenewAnswer): void {
+    const entry = this.#entries.get(claim);
+    if (entry === undefined) return;
+    entry.asking = false;
+    const wasHeld = claim.phase === "held";
+    claim.renewed(ticket, answer);
+    if (claim.phase === "over") return this.delete(claim);
+    if (answer.kind === "unanswered") {
+      entry.dueMs = this.#nowMs() + retryMs(claim.ttlMs);
+      this.#wakeAt(entry.dueMs);
+      if (!entry.unconfirmed && claim.isHeld()) {
+        entry.unconfirmed = true;
+        this.#observer.unconfirmed(claim, answer.error);
+      }
+      return;
+    }
+    entry.unconfirmed = false;
+    this.add(claim);
+    if (entry.askAgain && claim.phase === "waiting") this.askNow(claim);
+    entry.askAgain = false;
+    if (wasHeld) this.#observer.renewed(claim);
+  }
+}

@@ -1,0 +1,73 @@
+import { checkSignal, checkValue } from "../base/arguments.ts";
+import type { Snapshot } from "../contract/backend.ts";
+import { decodeClaimValue } from "./claim-value.ts";
+import type { Lease } from "../lease/lease.ts";
+import { LineResource, type AcquireOptions, type Defaults } from "./line-resource.ts";
+import { look, observe } from "./observation.ts";
+import { maxCapacity } from "./semaphore.ts";
+import type { Session } from "../lease/session.ts";
+
+/** One member, as others see it. */
+export interface Member {
+  /** Unique for ever: a process that leaves and joins again is another member. */
+  readonly id: string;
+  readonly value: string;
+  /** In the order in which they joined. */
+  readonly term: bigint;
+}
+
+export type JoinOptions = Pick<AcquireOptions, "ttlMs" | "signal" | "metadata"> & {
+  /** What others read of it, such as its address. At most 4 KiB. */
+  readonly value: string;
+};
+
+export interface Membership {
+  readonly name: string;
+  /** Joins; the lease is the membership: renewed until it is released, gone a ttl after its process is. */
+  join(options: JoinOptions): Promise<Lease>;
+  /** Who is there now, in order of joining. One round trip. */
+  members(): Promise<readonly Member[]>;
+  /** Who is there, from now on: first as it is, then after each change. Ends when `signal` aborts or the coordinator closes. */
+  observe(options?: { readonly signal?: AbortSignal }): AsyncIterable<readonly Member[]>;
+}
+
+/** A membership is a line with room for everybody, whose claims say what their members are. */
+export function createMembership(session: Session, name: string, defaults: Defaults): Membership {
+  const line = new LineResource(
+    session,
+    name,
+    { recipe: "membership", capacity: maxCapacity, announce: true },
+    defaults,
+  );
+  return {
+    name,
+    join: async (options) => line.acquire({ weight: 1, value: checkValue(options?.value) }, options),
+    members: async () => {
+      session.assertOpen();
+      return membersOf(await look(session, line.resource));
+    },
+    observe: ({ signal } = {}) => changes(line, checkSignal(signal)),
+  };
+}
+
+async function* changes(
+  { session, resource }: LineResource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly Member[], void, undefined> {
+  let last: string | undefined;
+  for await (const snapshot of observe(session, resource, signal)) {
+    const members = membersOf(snapshot);
+    const text = JSON.stringify(members.map(({ id, value }) => [id, value]));
+    if (text === last) continue;
+    last = text;
+    yield members;
+  }
+}
+
+function membersOf({ holders }: Snapshot): readonly Member[] {
+  return holders.map(({ owner, ticket, value }) => ({
+    id: owner,
+    term: ticket,
+    value: decodeClaimValue(value)?.value ?? "",
+  }));
+}

@@ -1,0 +1,116 @@
+import {
+  invalidArgument,
+  systemClock,
+  systemRandom,
+  type Backend,
+  type Clock,
+  type Degradation,
+  type IdempotencyStore,
+  type LeaseStore,
+  type Traits,
+} from "@leasehold/core";
+import type { Etcd3 } from "etcd3";
+import { Calls } from "./rpc/calls.ts";
+import { ClaimKeys } from "./format/claim-keys.ts";
+import { Endpoints } from "./rpc/endpoints.ts";
+import { EtcdLeaseStore } from "./lease-store.ts";
+import { EtcdIdempotencyStore } from "./idempotency-store.ts";
+import type { EtcdBackendOptions, EtcdSource } from "./options.ts";
+
+/** What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded up. */
+const defaultMinTtlMs = 2_000;
+const closeTimeoutMs = 500;
+
+/**
+ * Leasehold on etcd 3.4 or later.
+ *
+ * Given hosts, it makes a client of its own, with safe settings. Given an `Etcd3`, it uses that client's connections and
+ * never closes it; every request still has a deadline of ours and leaves at most once, whatever retries and breakers the
+ * client was made with. Set `grpcOptions: { "grpc.keepalive_time_ms": 10_000 }` in such a client, or it will go on using a
+ * connection that has silently died. Interceptors of such a client do not see our requests.
+ *
+ * Fencing tokens are revisions of the store. They compare within one cluster, and a restore must raise them
+ * (`--bump-revision`), as etcd's manual says.
+ *
+ * Throws `INVALID_ARGUMENT` for a bad option.
+ */
+export function etcdBackend(source: EtcdSource | Etcd3, options: EtcdBackendOptions = {}): Backend {
+  return new EtcdBackend(source, options);
+}
+
+class EtcdBackend implements Backend {
+  readonly name: string = "etcd";
+  readonly traits: Traits;
+  readonly clock: Clock;
+  readonly leases: LeaseStore;
+  readonly idempotency: IdempotencyStore;
+  readonly #store: EtcdLeaseStore;
+  readonly #records: EtcdIdempotencyStore;
+  readonly #calls: Calls;
+  readonly #endpoints: Endpoints;
+  readonly #listeners = new Set<(degradation: Degradation) => void>();
+  #outage = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: EtcdSource | Etcd3, options: EtcdBackendOptions) {
+    const {
+      prefix = "leasehold",
+      clock = systemClock,
+      random = systemRandom,
+      minTtlMs = defaultMinTtlMs,
+    } = options;
+    if (!Number.isInteger(minTtlMs / 1000) || minTtlMs < 1000)
+      throw invalidArgument(`minTtlMs must be a multiple of 1000, and at least 1000; got ${minTtlMs}.`);
+    if (prefix === "" || prefix.endsWith("/"))
+      throw invalidArgument(`prefix must not be empty or end in "/"; got ${JSON.stringify(prefix)}.`);
+    this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
+    this.clock = clock;
+    this.#endpoints = new Endpoints(source);
+    const auth = "hosts" in source ? source.auth : undefined;
+    this.#calls = new Calls(this.#endpoints, clock, auth, {
+      failed: (message) => this.#failed(message),
+      answered: () => (this.#outage = false),
+    });
+    const degraded = (degradation: Degradation): void => this.#tell(degradation);
+    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random, degraded);
+    this.leases = this.#store;
+    const { sharedLeases: leases, sweeper } = this.#store;
+    const foundation = { calls: this.#calls, leases, sweeper, random, degraded };
+    this.#records = new EtcdIdempotencyStore(prefix, foundation);
+    this.idempotency = this.#records;
+  }
+
+  /** By the addresses that were given: two names of one member are not seen through. */
+  livesOn(dependency: unknown): boolean {
+    return dependency === this || this.#endpoints.include(dependency);
+  }
+
+  onDegraded(listener: (degradation: Degradation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  /** Leases end first, which needs the connections; then whatever still waits for an answer; then the connections. */
+  async #close(): Promise<void> {
+    const watches = this.#records.close();
+    await this.#store.close(closeTimeoutMs, () => this.#records.leasesInUse);
+    await watches;
+    this.#calls.close();
+    this.#endpoints.close();
+    this.#listeners.clear();
+  }
+
+  #failed(message: string): void {
+    if (this.#outage) return;
+    this.#outage = true;
+    this.#tell({ reason: "unreachable", message: `etcd: ${message}` });
+  }
+
+  #tell(degradation: Degradation): void {
+    for (const listener of this.#listeners) listener(degradation);
+  }
+}

@@ -1,0 +1,74 @@
+import type { IKeyValue } from "etcd3";
+import type { ClaimKeys } from "../format/claim-keys.ts";
+import { decodeRecord, type ClaimRecord } from "../format/claim-record.ts";
+
+/** A claim as it stands in a line. */
+export interface LineClaim {
+  readonly key: Buffer;
+  readonly ticket: bigint;
+  readonly weight: number;
+  readonly capacity: number;
+  /** When its value was last written. */
+  readonly revision: bigint;
+  /** The lease that keeps it, as etcd writes it: decimal digits. */
+  readonly leaseId: string;
+  /** What its value says; where only keys were read, of nobody. */
+  readonly record: ClaimRecord;
+  /** The weights of all who stand before it. */
+  readonly ahead: number;
+  readonly granted: boolean;
+}
+
+const nobody: ClaimRecord = { owner: "", sequence: 0, evicted: false, value: "" };
+
+/** A resource's claims as one read saw them. */
+export class Line {
+  /** The store's revision that was read. */
+  readonly revision: bigint;
+  /** Oldest first. */
+  readonly claims: readonly LineClaim[];
+  /** How many keys were found that this backend cannot have written. They are nobody's claim, and take no room. */
+  readonly malformed: number;
+
+  constructor(keys: ClaimKeys, kvs: readonly IKeyValue[], revision: bigint) {
+    this.revision = revision;
+    const parsed = kvs.flatMap((kv) => {
+      const key = keys.parse(kv.key);
+      return key === undefined || !hasLease(kv) ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
+    });
+    this.malformed = kvs.length - parsed.length;
+    parsed.sort((a, b) => (a.ticket < b.ticket ? -1 : a.ticket > b.ticket ? 1 : 0));
+    let ahead = 0;
+    this.claims = parsed.map(({ kv, key: { weight, capacity }, ticket }) => {
+      const record = decodeRecord(kv.value) ?? nobody;
+      const granted = ahead + weight <= capacity;
+      ahead += weight;
+      const place = { ahead: ahead - weight, granted };
+      const stored = { key: kv.key, leaseId: kv.lease, revision: BigInt(kv.mod_revision), record };
+      return { ticket, weight, capacity, ...stored, ...place };
+    });
+  }
+
+  withTicket(ticket: bigint): LineClaim | undefined {
+    return this.claims.find((claim) => claim.ticket === ticket);
+  }
+
+  /** Only where values were read. */
+  ofOwner(owner: string): LineClaim | undefined {
+    return this.claims.find(({ record }) => record.owner === owner);
+  }
+
+  /** The weights of all claims: what a newcomer would have ahead of it. */
+  get total(): number {
+    const last = this.claims.at(-1);
+    return last === undefined ? 0 : last.ahead + last.weight;
+  }
+}
+
+/**
+ * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0 where it cannot load
+ * `long`, and as "0" elsewhere.
+ */
+export function hasLease({ lease }: IKeyValue): boolean {
+  return Number(lease) !== 0;
+}

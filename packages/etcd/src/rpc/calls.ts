@@ -1,0 +1,161 @@
+import type { Clock, Instant } from "@leasehold/core";
+import type { CallOptions } from "@grpc/grpc-js";
+import type { Etcd3 } from "etcd3";
+import { AuthToken } from "./auth-token.ts";
+import { Deadline } from "./deadline.ts";
+import type { Endpoint, Endpoints } from "./endpoints.ts";
+import type { EtcdSource } from "../options.ts";
+import { RpcAttempt } from "./attempt.ts";
+import { classify, RpcFailure } from "./failure.ts";
+
+/** A request through etcd3's raw layer; `options` must be passed on to it. */
+export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
+
+/** How long a call still waits on a connection that was given up because another call on it was not answered. */
+const lastChanceMs = 200;
+
+/** Hears how the store can be reached. */
+export interface OutageListener {
+  /** It cannot, or did not answer. Called for every such failure. */
+  failed(message: string): void;
+  /** It answered. */
+  answered(): void;
+}
+
+/**
+ * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and fails with an `RpcFailure`
+ * that says what is known of it. Only a request that surely did nothing is tried again, on the next member.
+ */
+export class Calls {
+  readonly clock: Clock;
+  readonly endpoints: Endpoints;
+  readonly #token: AuthToken | undefined;
+  readonly #outage: OutageListener;
+  readonly #running = new Set<(failure: RpcFailure) => void>();
+  #closed = false;
+
+  constructor(endpoints: Endpoints, clock: Clock, auth: EtcdSource["auth"], outage: OutageListener) {
+    this.endpoints = endpoints;
+    this.clock = clock;
+    this.#outage = outage;
+    if (auth !== undefined) this.#token = new AuthToken(auth);
+  }
+
+  now(): Instant {
+    return this.clock.now();
+  }
+
+  /** One request. Rejects with an `RpcFailure` within `timeoutMs`. */
+  async unary<T>(request: Request<T>, timeoutMs: number): Promise<T> {
+    const deadline = new Deadline(this.clock, timeoutMs);
+    let membersLeft = this.endpoints.size;
+    let tokensLeft = 1;
+    for (;;) {
+      try {
+        const answer = await this.#tryOnce(request, deadline, membersLeft);
+        this.#outage.answered();
+        return answer;
+      } catch (error) {
+        if (!(error instanceof RpcFailure)) throw error;
+        const hopeless = this.#closed || deadline.leftMs <= 0;
+        if (error.kind === "token" && tokensLeft-- > 0 && !hopeless) continue;
+        if (error.kind === "unsent" && --membersLeft > 0 && !hopeless) continue;
+        if (error.kind === "unsent" || error.kind === "unanswered") this.#outage.failed(error.message);
+        throw error;
+      }
+    }
+  }
+
+  /** The token to send with a stream, and who to send it to. */
+  async forStream(timeoutMs: number): Promise<{ endpoint: Endpoint; token: string | undefined }> {
+    if (this.#closed) throw new RpcFailure("closed", "closed");
+    const token = await this.#currentToken(new Deadline(this.clock, timeoutMs));
+    return { endpoint: this.endpoints.current, token };
+  }
+
+  /** A stream's token was not accepted: the next one gets a new token. */
+  forgetToken(token: string | undefined): void {
+    this.#token?.forget(token);
+  }
+
+  /** Fails every request that is under way, and all to come, with `closed`. */
+  close(): void {
+    this.#closed = true;
+    for (const stop of this.#running) stop(new RpcFailure("closed", "closed"));
+  }
+
+  async #tryOnce<T>(request: Request<T>, deadline: Deadline, membersLeft: number): Promise<T> {
+    const token = await this.#currentToken(deadline);
+    // Several members: one that cannot even be connected to must leave time for the others.
+    return this.#send(request, token, deadline.leftMs, deadline.leftMs / Math.max(1, membersLeft));
+  }
+
+  async #currentToken(deadline: Deadline): Promise<string | undefined> {
+    return this.#token?.get((credentials) =>
+      this.#send(
+        (client, options) => client.auth.authenticate(credentials, options),
+        undefined,
+        deadline.leftMs,
+      ),
+    );
+  }
+
+  #send<T>(
+    request: Request<T>,
+    token: string | undefined,
+    timeoutMs: number,
+    connectMs: number = timeoutMs,
+  ): Promise<T> {
+    if (this.#closed) return Promise.reject(new RpcFailure("closed", "closed"));
+    const endpoint = this.endpoints.current;
+    const attempt = new RpcAttempt(token, !this.endpoints.ours);
+    const deadline = new Deadline(this.clock, timeoutMs);
+    return new Promise<T>((resolve, reject) => {
+      const end = (): void => {
+        timer.cancel();
+        stopListening();
+        this.#running.delete(stop);
+      };
+      const stop = (failure: RpcFailure): void => {
+        end();
+        attempt.abandon();
+        reject(failure);
+      };
+      const tooLate = (): void => {
+        this.endpoints.moveOn(endpoint);
+        if (attempt.sent) {
+          this.endpoints.replace(endpoint);
+          return stop(new RpcFailure("unanswered", `${endpoint.host} gave no answer in time`));
+        }
+        stop(
+          new RpcFailure("unsent", `no connection to ${endpoint.host} within ${Math.round(connectMs)} ms`),
+        );
+      };
+      const notConnected = (): void => {
+        if (attempt.sent && timeoutMs > connectMs) timer = this.clock.schedule(deadline.leftMs, tooLate);
+        else tooLate();
+      };
+      let timer = this.clock.schedule(connectMs, notConnected);
+      const stopListening = this.endpoints.onReplaced((replaced) => {
+        if (replaced !== endpoint) return;
+        timer.cancel();
+        timer = this.clock.schedule(Math.min(deadline.leftMs, lastChanceMs), tooLate);
+      });
+      this.#running.add(stop);
+      request(endpoint.client, attempt.callOptions).then(
+        (answer) => {
+          end();
+          resolve(answer);
+        },
+        (error: unknown) => {
+          end();
+          const { code, details } = attempt.status ?? { code: 2, details: String(error) };
+          const kind = classify({ code, details }, attempt.sent);
+          if (kind === "token") this.#token?.forget(token);
+          if (kind === "unsent" || kind === "unanswered") this.endpoints.moveOn(endpoint);
+          reject(new RpcFailure(kind, `${endpoint.host}: ${details}`));
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,195 @@
+import {
+  LeaseholdError,
+  type AcquireRequest,
+  type Granted,
+  type Queued,
+  type Random,
+  type Refused,
+} from "@leasehold/core";
+import type { Calls } from "../rpc/calls.ts";
+import { deleteClaim } from "../ownership/claim-deletion.ts";
+import type { ClaimKeys } from "../format/claim-keys.ts";
+import { Deadline } from "../rpc/deadline.ts";
+import { joinLine } from "./join-line.ts";
+import type { LineWatches } from "../line/line-watches.ts";
+import { hasLapsed, type OwnClaim, type OwnerRecord, type Proof } from "../ownership/own-claim.ts";
+import { readClaim, readLine } from "../line/read-line.ts";
+import type { Roster } from "../ownership/roster.ts";
+import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { SharedLease } from "../leases/shared-lease.ts";
+import type { SharedLeases } from "../leases/shared-leases.ts";
+import type { Sweeper } from "../ownership/sweeper.ts";
+
+/** What the calls of a backend work with. */
+export interface Parts {
+  readonly calls: Calls;
+  readonly keys: ClaimKeys;
+  readonly leases: SharedLeases;
+  readonly roster: Roster;
+  readonly watches: LineWatches;
+  readonly sweeper: Sweeper;
+  readonly random: Random;
+}
+
+type Answer = Granted | Queued | Refused;
+
+/** A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so often. */
+const tries = 3;
+
+/** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
+export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
+  const { roster, calls } = parts;
+  if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
+  const record = roster.enter(request);
+  try {
+    return await new Acquisition(parts, request, record).run();
+  } catch (error) {
+    const failure = toLeaseholdError(error, "acquire", true);
+    // A copy of it may be carried out later; until its release, a key of this owner is not litter.
+    if (failure.code === "OUTCOME_UNKNOWN") record.doubtful = true;
+    throw failure;
+  } finally {
+    roster.leave(record);
+  }
+}
+
+class Acquisition {
+  readonly #parts: Parts;
+  readonly #request: AcquireRequest;
+  readonly #record: OwnerRecord;
+  readonly #deadline: Deadline;
+
+  constructor(parts: Parts, request: AcquireRequest, record: OwnerRecord) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#record = record;
+    this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
+  }
+
+  async run(): Promise<Answer> {
+    await this.#endLapsed();
+    for (let left = tries; left > 0; left--) {
+      const answer = await this.#try();
+      if (answer === undefined) continue;
+      if (answer.kind === "refused" || this.#parts.roster.has(this.#record)) return answer;
+      // Released while the answer was on its way: nobody waits for what it says.
+      this.#parts.sweeper.discard({ key: this.#record.key, ticket: answer.ticket });
+      return { kind: "refused", reason: "departed" };
+    }
+    throw new LeaseholdError(
+      "BACKEND_UNAVAILABLE",
+      "etcd: the lease or the claim vanished at each try. Try again.",
+    );
+  }
+
+  /** Undefined: what it stood on has vanished, and nothing of it is in the store. */
+  async #try(): Promise<Answer | undefined> {
+    const { calls, keys, leases } = this.#parts;
+    const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
+    const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    try {
+      const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
+      if (joined.kind === "refused") return joined;
+      if (joined.kind === "present") return await this.#standing();
+      if (lease.gone) return undefined;
+      const mustWait = joined.ahead + weight > capacity;
+      // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
+      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack(joined.ticket);
+      return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
+    } catch (error) {
+      // Nothing was written. Every claim on that lease is gone; the next try is granted another.
+      if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
+      leases.lost(lease);
+      return undefined;
+    }
+  }
+
+  /** A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, but joins anew (rule R2). */
+  async #endLapsed(): Promise<void> {
+    const { claim } = this.#record;
+    const { calls, keys, watches } = this.#parts;
+    if (claim === undefined || !hasLapsed(claim, calls.clock)) return;
+    watches.delete(claim);
+    const { key, ticket } = claim;
+    await this.#beforeWriting(deleteClaim(calls, keys, { key, ticket }, this.#deadline.leftMs));
+    this.#record.claim = undefined;
+  }
+
+  /** What fails before the claim is written leaves no doubt about the claim. */
+  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
+    try {
+      return await step;
+    } catch (error) {
+      throw toLeaseholdError(error, "lease", false);
+    }
+  }
+
+  /** There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it stands. */
+  async #standing(): Promise<Answer | undefined> {
+    const { calls, keys, leases, sweeper } = this.#parts;
+    const { key, resource, owner } = this.#record;
+    const before = await readClaim(calls, keys, key, this.#deadline.leftMs);
+    if (before === undefined) return undefined;
+    const { ticket, leaseId, record } = before;
+    if (record.owner !== owner) {
+      // A delayed acquire of an earlier owner of this key name: nobody's.
+      sweeper.discard({ key, ticket });
+      return undefined;
+    }
+    const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
+    if (!record.evicted && !(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
+    const now = line.withTicket(ticket);
+    if (now?.leaseId !== leaseId) return undefined;
+    if (!record.evicted) return this.#answer(lease, ticket, now.ahead, line.revision);
+    const { claim: known } = this.#record;
+    const proof = known?.ticket === ticket ? known.proof : lease.proof;
+    return this.#answer(lease, ticket, now.ahead, line.revision, proof);
+  }
+
+  /** Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never came, nothing is proved. */
+  #evictionLease(id: string): SharedLease {
+    const never = { monoMs: -Infinity, wallMs: -Infinity };
+    return new SharedLease(id, this.#request.ttlMs, never, this.#parts.calls.clock, false);
+  }
+
+  #answer(
+    lease: SharedLease,
+    ticket: bigint,
+    ahead: number,
+    revision: bigint,
+    proof: Proof = lease.proof,
+  ): Answer {
+    const { roster, watches } = this.#parts;
+    const { resource, owner, capacity, weight, key } = this.#record;
+    const acknowledged = { ticket, ...proof };
+    if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
+    const askedAt = this.#parts.calls.now();
+    const place = { resource, owner, key, capacity, weight, ticket, lease };
+    const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });
+    claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
+    if (claim.granted) return { kind: "granted", ...acknowledged };
+    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
+    return { kind: "queued", ...acknowledged, aheadMs: lease.ttlMs };
+  }
+
+  /** The same claim keeps its record; a claim with a higher ticket replaces a dead one. */
+  #claim(seen: OwnClaim): OwnClaim {
+    const known = this.#record.claim;
+    if (known?.ticket === seen.ticket) {
+      known.askedAt = seen.askedAt;
+      known.proof = seen.proof;
+      return known;
+    }
+    if (known !== undefined) this.#parts.watches.delete(known);
+    this.#record.claim = seen;
+    return seen;
+  }
+
+  async #giveBack(ticket: bigint): Promise<Refused> {
+    const { calls, keys } = this.#parts;
+    await deleteClaim(calls, keys, { key: this.#record.key, ticket }, this.#deadline.leftMs);
+    return { kind: "refused", reason: "full" };
+  }
+}

@@ -1,0 +1,172 @@
+import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
+import type { Parts } from "./acquire.ts";
+import { Deadline } from "../rpc/deadline.ts";
+import { hasLapsed, type OwnClaim, type Proof } from "../ownership/own-claim.ts";
+import { readClaim, readLine } from "../line/read-line.ts";
+import { toLeaseholdError } from "../rpc/failure.ts";
+import type { LineClaim } from "../line/line.ts";
+import type { SharedLease } from "../leases/shared-lease.ts";
+import type { LeaseKeys } from "../leases/shared-leases.ts";
+
+/** What a refresh of a lease proved. */
+interface Refresh {
+  readonly keys: LeaseKeys;
+  readonly proof: Proof;
+}
+
+/** Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per line that is waited in. */
+export async function renewClaims(
+  parts: Parts,
+  requests: readonly RenewRequest[],
+  { timeoutMs }: CallOptions,
+): Promise<RenewAnswer[]> {
+  const batch = new Renewal(parts, new Deadline(parts.calls.clock, timeoutMs));
+  return Promise.all(
+    requests.map((request) =>
+      batch.renew(request).catch((error: unknown): RenewAnswer => ({
+        kind: "unanswered",
+        error: toLeaseholdError(error, "renewal", false),
+      })),
+    ),
+  );
+}
+
+class Renewal {
+  readonly #parts: Parts;
+  readonly #deadline: Deadline;
+  readonly #refreshes = new Map<SharedLease, Promise<Refresh>>();
+  readonly #fronts = new Map<string, Promise<ReadonlySet<bigint>>>();
+
+  constructor(parts: Parts, deadline: Deadline) {
+    this.#parts = parts;
+    this.#deadline = deadline;
+  }
+
+  async renew(request: RenewRequest): Promise<RenewAnswer> {
+    const record = this.#parts.roster.find(request);
+    const claim = record?.claim;
+    // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
+    if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
+    if (claim.ticket !== request.ticket) return { kind: "gone" };
+    if (claim.evicted || claim.lease.gone) return this.#offLease(claim);
+    const { calls, sweeper } = this.#parts;
+    if (hasLapsed(claim, calls.clock)) {
+      sweeper.discard(claim);
+      return this.#gone(claim);
+    }
+    claim.askedAt = calls.now();
+    const [{ keys, proof }, granted] = await Promise.all([
+      this.#refresh(claim.lease),
+      claim.granted || this.#isFront(claim),
+    ]);
+    if (keys === null) return this.#offLease(claim);
+    // An eviction has moved it; or the list, the leader's own view, lags behind a claim that another member just wrote.
+    if (!this.#lists(keys, claim)) return this.#renewUnsure(request, claim);
+    if (granted) this.#granted(claim);
+    claim.proof = proof;
+    const aheadMs = claim.granted ? 0 : proof.ttlMs;
+    return { kind: "renewed", ticket: claim.ticket, granted: claim.granted, aheadMs, ...proof };
+  }
+
+  /** Its lease has ended, or is not its lease any more: there is nothing to refresh. What is left is an evicted claim. */
+  async #offLease(claim: OwnClaim): Promise<RenewAnswer> {
+    const { calls, keys } = this.#parts;
+    const found = await readClaim(calls, keys, claim.key, this.#deadline.leftMs);
+    if (found?.ticket !== claim.ticket || !found.record.evicted) return this.#gone(claim);
+    return this.#evicted(claim);
+  }
+
+  /** A claim that this process did not acquire, or is not sure of: the store tells its lease and its ticket. */
+  async #renewUnsure(request: RenewRequest, claim: OwnClaim | undefined): Promise<RenewAnswer> {
+    const mine = claim?.ticket === request.ticket ? claim : undefined;
+    const before = await this.#seen(request);
+    if (before === undefined) return this.#gone(mine);
+    // Its lease is one that nobody may keep alive.
+    if (before.record.evicted) return this.#evicted(mine);
+    const { keys, proof } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    const now = await this.#seen(request);
+    if (now?.record.evicted) return this.#evicted(mine);
+    if (now === undefined || keys === null) return this.#gone(mine);
+    const { ticket, granted } = now;
+    if (mine !== undefined) {
+      if (granted) this.#granted(mine);
+      mine.proof = proof;
+    }
+    return { kind: "renewed", ticket, granted, aheadMs: granted ? 0 : proof.ttlMs, ...proof };
+  }
+
+  /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
+  async #seen({ resource, owner, ticket }: RenewRequest): Promise<LineClaim | undefined> {
+    const { calls, keys } = this.#parts;
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { values: true });
+    const found = line.withTicket(ticket);
+    return found?.record.owner === owner ? found : undefined;
+  }
+
+  #refresh(lease: SharedLease): Promise<Refresh> {
+    let refresh = this.#refreshes.get(lease);
+    if (refresh === undefined) {
+      refresh = this.#parts.leases.refresh(lease, this.#deadline.leftMs).then((keys) => {
+        if (lease.ours) this.#parts.sweeper.listed(keys);
+        return { keys, proof: lease.proof };
+      });
+      this.#refreshes.set(lease, refresh);
+    }
+    return refresh;
+  }
+
+  /** The name alone tells: while a claim's record lives, nobody else writes under its key. */
+  #lists(keys: ReadonlySet<string>, { key }: OwnClaim): boolean {
+    return keys.has(key.toString("latin1"));
+  }
+
+  #granted(claim: OwnClaim): void {
+    if (claim.granted) return;
+    claim.granted = true;
+    this.#parts.watches.delete(claim);
+  }
+
+  /** It stays in its line, and may still be granted there, until it is released or its key ends. */
+  #evicted(claim: OwnClaim | undefined): RenewAnswer {
+    if (claim !== undefined) claim.evicted = true;
+    return { kind: "evicted" };
+  }
+
+  #gone(claim: OwnClaim | undefined): RenewAnswer {
+    if (claim !== undefined) {
+      this.#parts.watches.delete(claim);
+      this.#parts.roster.claimGone(claim);
+    }
+    return { kind: "gone" };
+  }
+
+  /** Whether a waiting claim was granted by now: a push may have been lost. One read for all who wait in the line. */
+  async #isFront(claim: OwnClaim): Promise<boolean> {
+    const line = `${claim.capacity}/${claim.resource}`;
+    let front = this.#fronts.get(line);
+    if (front === undefined) {
+      front = claim.capacity === 1 ? this.#head(claim) : this.#inFront(claim.resource);
+      this.#fronts.set(line, front);
+    }
+    return (await front).has(claim.ticket);
+  }
+
+  /** Capacity 1: the oldest claim is the only one granted. */
+  async #head({ resource, capacity }: OwnClaim): Promise<ReadonlySet<bigint>> {
+    const { calls, keys } = this.#parts;
+    const { kvs } = await calls.unary(({ kv }, options) => {
+      const oldest = { sort_order: "Ascend", sort_target: "Create", limit: 1, keys_only: true } as const;
+      return kv.range({ ...keys.line(resource, capacity), ...oldest }, options);
+    }, this.#deadline.leftMs);
+    const [head] = kvs;
+    // Something that is no claim stands in front: look past it.
+    if (head !== undefined && keys.parse(head.key) === undefined) return this.#inFront(resource);
+    return new Set(head === undefined ? [] : [BigInt(head.create_revision)]);
+  }
+
+  async #inFront(resource: string): Promise<ReadonlySet<bigint>> {
+    const line = await readLine(this.#parts.calls, this.#parts.keys, resource, this.#deadline.leftMs);
+    return new Set(line.claims.filter(({ granted }) => granted).map(({ ticket }) => ticket));
+  }
+}
