@@ -10,7 +10,10 @@ const root = join(import.meta.dirname, "..");
 interface Block {
   /** `README.md:31`: the line of its fence. */
   readonly where: string;
-  /** Where it stands for the compiler: beside its page, so that it resolves packages as this repository's programs do. */
+  /**
+   * Where it stands for the compiler: beside its page, so that it resolves packages as this
+   * repository's programs do.
+   */
   readonly fileName: string;
   readonly code: string;
   /** Marked "ts run": it ends by itself, on the in-process backend. */
@@ -31,7 +34,10 @@ const pages = ["README.md", "SECURITY.md", ...globSync("{docs,packages/*}/*.md",
 );
 const blocks = pages.flatMap(blocksOf);
 
-/** The options of this repository, but for its tidiness: an example may leave what it declares unused. */
+/**
+ * The options of this repository, but for its tidiness: an example may leave what it declares
+ * unused.
+ */
 function compilerOptions(): ts.CompilerOptions {
   const base = ts.readConfigFile(join(root, "tsconfig.base.json"), (path) => ts.sys.readFile(path));
   const { options } = ts.parseJsonConfigFileContent(base.config, ts.sys, root);

@@ -5,7 +5,8 @@ import { runNode } from "./run-node.ts";
 
 const root = join(import.meta.dirname, "..");
 
-// Each example is a program that ends by itself: nothing of the SDK may keep it alive once it has closed.
+// Each example is a program that ends by itself: nothing of the SDK may keep it alive once it has
+// closed.
 test.each([
   ["lock", ["mine until released; every write carries the token, a bigint", "released, total 99"]],
   ["try-lock", ["host-a: done", "host-b: host-a is at it already"]],

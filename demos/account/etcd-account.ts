@@ -4,7 +4,9 @@ import { etcdClient } from "../shared/etcd-store.ts";
 import type { ServerAddress } from "../shared/store.ts";
 import { accountName, type Account } from "./account.ts";
 
-/** The balance is a key, and each write of it a transaction that holds only while the fence is ours. */
+/**
+ * The balance is a key, and each write of it a transaction that holds only while the fence is ours.
+ */
 export function etcdAccount({ url, run }: ServerAddress): Account {
   const client = etcdClient(url);
   const guard = etcdFencingGuard(client, { prefix: run });

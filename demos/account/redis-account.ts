@@ -3,7 +3,10 @@ import { redisClient } from "../shared/redis-store.ts";
 import type { ServerAddress } from "../shared/store.ts";
 import { accountName, type Account } from "./account.ts";
 
-/** The balance is a key, and each operation on it a script behind the guard: claim and access are one step. */
+/**
+ * The balance is a key, and each operation on it a script behind the guard: claim and access are
+ * one step.
+ */
 export function redisAccount({ url, run }: ServerAddress): Account {
   const client = redisClient(url);
   const guard = redisFencingGuard(client, { prefix: run });

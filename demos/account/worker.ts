@@ -6,7 +6,9 @@ import { accountName, connectAccount } from "./account.ts";
 /** What a worker is told: to begin, and in each of its turns to go on from reading to writing. */
 export type WorkerMessage = "start" | "go on";
 
-/** What a worker tells. `atMs` is on the machine's monotonic clock, which all its processes share. */
+/**
+ * What a worker tells. `atMs` is on the machine's monotonic clock, which all its processes share.
+ */
 export type WorkerEvent = { readonly atMs: number } & (
   | { readonly kind: "ready" | "finished" }
   | { readonly kind: "granted"; readonly token: bigint }
@@ -25,7 +27,10 @@ type Context = MemberContext<Job, WorkerMessage, WorkerEvent>;
 const worker: Program<Job, WorkerMessage, WorkerEvent> = { file: import.meta.filename, main };
 export default worker;
 
-/** Takes the lock, reads the balance, works, writes the new balance, releases; until it has made its withdrawals. */
+/**
+ * Takes the lock, reads the balance, works, writes the new balance, releases; until it has made its
+ * withdrawals.
+ */
 async function main({ name, config, address, coordinator, tell, listen }: Context): Promise<void> {
   const { amount, withdrawals } = config;
   const account = await connectAccount(address);
@@ -39,8 +44,9 @@ async function main({ name, config, address, coordinator, tell, listen }: Contex
     const balance = await account.open(token);
     tell({ atMs: nowMs(), kind: "opened", token, balance });
     await next("go on");
-    // A service would call lease.assertHeld() here. This one writes whatever it says, as a process does that was
-    // stopped right after the look, or whose request was already on its way: the guard alone has to stop it.
+    // A service would call lease.assertHeld() here. This one writes whatever it says, as a process
+    // does that was stopped right after the look, or whose request was already on its way: the
+    // guard alone has to stop it.
     const stillHeld = lease.isHeld();
     const left = balance - amount;
     try {
@@ -61,7 +67,8 @@ async function main({ name, config, address, coordinator, tell, listen }: Contex
     try {
       await lock.run(withdraw, { metadata: { name } });
     } catch (error) {
-      // Too late, or no longer the holder: an ordinary event. The next turn begins with a new look at the balance.
+      // Too late, or no longer the holder: an ordinary event. The next turn begins with a new look
+      // at the balance.
       if (!isLeaseholdError(error, "STALE_TOKEN") && !isLeaseholdError(error, "LEASE_LOST")) throw error;
     }
   }

@@ -2,7 +2,10 @@ import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { nowMs } from "../shared/now-ms.ts";
 
-/** One call that reached the dependency: from its sending to its answer, on the machine's monotonic clock. */
+/**
+ * One call that reached the dependency: from its sending to its answer, on the machine's monotonic
+ * clock.
+ */
 export interface Arrival {
   readonly node: string;
   readonly atMs: number;

@@ -17,7 +17,9 @@ export interface Job {
   /** Of them, which share must have found the dependency failing. */
   readonly share: number;
   readonly pollMs: number;
-  /** How long the circuit stays open the first time; longer by as much each time that a probe fails. */
+  /**
+   * How long the circuit stays open the first time; longer by as much each time that a probe fails.
+   */
   readonly openMs: number;
 }
 
@@ -43,7 +45,10 @@ export type NodeEvent = NodeFact & { readonly atMs: number };
 const node: Program<NodeConfig, NodeMessage, NodeEvent> = { file: import.meta.filename, main };
 export default node;
 
-/** Calls the dependency every 40 ms or a little more, through its end of the shared breaker, until told to leave. */
+/**
+ * Calls the dependency every 40 ms or a little more, through its end of the shared breaker, until
+ * told to leave.
+ */
 async function main(context: MemberContext<NodeConfig, NodeMessage, NodeEvent>): Promise<void> {
   const { name, coordinator, clock, ttlMs, tell, listen, killed } = context;
   const { nodes, share, pollMs, openMs, url } = context.config;

@@ -8,7 +8,9 @@ export const electionName = "scheduler";
 /** What a candidate is told: to hand the leadership over, or to leave the election. */
 export type CandidateMessage = "resign" | "leave";
 
-/** What a candidate tells. `atMs` is on the machine's monotonic clock, read right before the look. */
+/**
+ * What a candidate tells. `atMs` is on the machine's monotonic clock, read right before the look.
+ */
 export interface CandidateEvent {
   /** "leads": it looked, and was the leader. */
   readonly kind: "elected" | "leads" | "stepped down";

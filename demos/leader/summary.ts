@@ -21,7 +21,8 @@ export function summarise({ events, seen, takeoverMs, handOverMs }: History, ttl
   const { overlaps } = findOverlaps(points);
   const growing = checkTokenOrder(terms).length === 0;
   const observed = seen.flatMap((leader) => (leader === null ? [] : [leader.term]));
-  // It may see more: a candidate that was granted while it withdrew led for a moment in the store, and nowhere else.
+  // It may see more: a candidate that was granted while it withdrew led for a moment in the store,
+  // and nowhere else.
   const sawAll = observed.filter((term) => terms.includes(term)).join() === terms.join();
   const sawTheEnd = seen.at(-1) === null;
   return [

@@ -21,8 +21,9 @@ export interface Bank extends AsyncDisposable {
 }
 
 /**
- * A bank that moves money at once, takes its time to say so, and keeps idempotency keys, as banks do: this is what makes a crash
- * between its transfer and the shop's record harmless. `moved` hears of each transfer before the shop does.
+ * A bank that moves money at once, takes its time to say so, and keeps idempotency keys, as banks
+ * do: this is what makes a crash between its transfer and the shop's record harmless. `moved` hears
+ * of each transfer before the shop does.
  */
 export async function startBank(
   delayMs: (order: string) => number,

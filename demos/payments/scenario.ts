@@ -19,7 +19,10 @@ const bankDelayMs = (order: string): number => (numberOf(order) % 4 === 0 ? 450 
 /** One replica dies when the bank has moved the money of this order, before it could hear of it. */
 const fatalOrder = "order-6";
 
-/** Lets customers pay through proxies that lose replies, and kills a replica in the middle of a charge. */
+/**
+ * Lets customers pay through proxies that lose replies, and kills a replica in the middle of a
+ * charge.
+ */
 export async function scenario(run: Run): Promise<readonly Row[]> {
   const { timeline, ttlMs, signal } = run;
   let kill: { readonly name: string; readonly atMs: number } | null = null;
@@ -69,7 +72,10 @@ export async function scenario(run: Run): Promise<readonly Row[]> {
     return receipts;
   }
 
-  /** By turns to one replica and the other. To two orders in three the first reply is lost, and the third. */
+  /**
+   * By turns to one replica and the other. To two orders in three the first reply is lost, and the
+   * third.
+   */
   function lossyUrl({ name, key, tenant }: Order): (attempt: number) => string {
     const number = numberOf(name);
     return (attempt) => {

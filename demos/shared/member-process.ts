@@ -2,7 +2,7 @@ import { systemClock } from "@leasehold/core";
 import type { MemberSpec, Program } from "./member.ts";
 import { coordinatorAt } from "./store.ts";
 
-// The whole of a member's process: started by process-member.ts, with its orders as the only argument.
+// The whole of a member's process. process-member.ts starts it; the argument is what it needs.
 const { file, spec } = JSON.parse(process.argv[2] ?? "") as { file: string; spec: MemberSpec<unknown> };
 // Without its parent nobody would ever end it.
 process.on("disconnect", () => process.exit(1));

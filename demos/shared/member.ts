@@ -2,8 +2,8 @@ import type { Clock, Coordinator } from "@leasehold/core";
 import type { StoreAddress } from "./store.ts";
 
 /**
- * A program that several members of a demo run: each as a process of its own, or, on memory, simulated within this one.
- * The default export of its file.
+ * A program that several members of a demo run: each as a process of its own, or, on memory,
+ * simulated within this one. The default export of its file.
  */
 export interface Program<Config, Heard, Told> {
   /** Its file: `import.meta.filename`. */
@@ -26,13 +26,13 @@ export interface MemberContext<Config, Heard, Told> extends MemberSpec<Config> {
   readonly tell: (message: Told) => void;
   /** Calls `hear` with each message, also with those that came before. */
   readonly listen: (hear: (message: Heard) => void) => void;
-  /** Aborts when a simulated process is killed, to close what the kernel would. In a real process it never does. */
+  /** Aborts when a simulated process is killed, to close what the kernel would close of a real one. */
   readonly killed: AbortSignal;
 }
 
 /** The demo's hold on a member. */
 export interface Member<Heard> {
-  /** Resolves when `main` has ended, or the member was killed. Rejects when it ends in any other way. */
+  /** Resolves when `main` has ended, or the member was killed; rejects when it ends otherwise. */
   readonly ended: Promise<void>;
   send(message: Heard): void;
   /** Ends it at once, also while it is frozen. */

@@ -8,7 +8,7 @@ export interface MembersOptions<Config> {
   readonly config: Config;
 }
 
-/** All who take part in a run, by their names. One that fails fails the run; those that still run when it ends are killed. */
+/** All who take part in a run, by name. One that fails fails the run. Its end kills the rest. */
 export class Members<Config, Heard, Told> {
   readonly #members: ReadonlyMap<string, Member<Heard>>;
   /** Resolves when all have ended, but for those who were killed. */

@@ -27,7 +27,7 @@ export function redisClient(url: string): Redis {
   return client;
 }
 
-/** The keys of locks and elections would go by themselves, in an hour; those of what they guard have no ttl. */
+/** The SDK's own keys would go by themselves, in an hour. The guarded data's have no ttl. */
 async function removeKeys(client: Redis, run: string): Promise<void> {
   let cursor = "0";
   do {

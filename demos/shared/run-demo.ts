@@ -21,9 +21,9 @@ export interface Demo {
 class Interrupted extends Error {}
 
 /**
- * The whole life of such a program: reads its command line, opens the store, runs the scenario, closes all of it.
- * Exit code 1 when not everything held or something failed, 2 for a command line that cannot be understood,
- * 130 after Ctrl-C.
+ * The whole life of such a program: reads its command line, opens the store, runs the scenario,
+ * closes all of it. Exit code 1 when not everything held or something failed, 2 for a command line
+ * that cannot be understood, 130 after Ctrl-C.
  */
 export async function runDemo(demo: Demo): Promise<void> {
   const over = new AbortController();
@@ -43,7 +43,7 @@ export async function runDemo(demo: Demo): Promise<void> {
 }
 
 async function runOn(demo: Demo, { backend, url }: DemoOptions, over: AbortController): Promise<void> {
-  // Without these, Ctrl-C would leave a stopped process behind, and keys on a server that is not ours.
+  // Else Ctrl-C would leave a stopped process behind, and keys on a server that is not ours.
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],

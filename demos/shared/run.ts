@@ -2,7 +2,7 @@ import { sleep, systemClock } from "@leasehold/core";
 import type { OpenStore } from "./store.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** One run of a demo. Every wait in it ends when the run fails, is interrupted, or takes too long. */
+/** One run of a demo. It ends every wait in it: by a failure, Ctrl-C, or its time limit. */
 export class Run {
   readonly store: OpenStore;
   readonly timeline: Timeline;
@@ -17,7 +17,7 @@ export class Run {
     this.signal.addEventListener("abort", () => this.changed());
   }
 
-  /** Short, so that one need not wait long for a takeover. An etcd with its default timing grants no less than 2 s. */
+  /** Short: one waits for a takeover. An etcd with its default timing grants no less than 2 s. */
   get ttlMs(): number {
     return this.store.address.kind === "etcd" ? 2_000 : 1_500;
   }

@@ -3,9 +3,9 @@ import { StoppableClock } from "./stoppable-clock.ts";
 import { coordinatorAt } from "./store.ts";
 
 /**
- * A member within this process, with a clock, a backend and a coordinator of its own. While it is frozen, and for good
- * once it is killed, no timer of it fires and no message reaches it: it renews nothing and releases nothing, as a
- * stopped process would not.
+ * A member within this process, with a clock, a backend and a coordinator of its own. While it is
+ * frozen, and for good once it is killed, no timer of it fires and no message reaches it: it renews
+ * nothing and releases nothing, as a stopped process would not.
  */
 export function simulatedMember<Config, Heard, Told>(
   { main }: Program<Config, Heard, Told>,

@@ -1,8 +1,8 @@
 import { systemClock, type Clock, type Timer } from "@leasehold/core";
 
 /**
- * The system's clock for a simulated process: while it is stopped no timer fires, as in a process that got SIGSTOP,
- * and time passes all the same. What fell due meanwhile fires at `resume`.
+ * The system's clock for a simulated process: while it is stopped no timer fires, as in a process
+ * that got SIGSTOP, and time passes all the same. What fell due meanwhile fires at `resume`.
  */
 export class StoppableClock implements Clock {
   #stopped = false;
@@ -44,7 +44,7 @@ export class StoppableClock implements Clock {
     for (const fire of due) fire();
   }
 
-  /** Stops for good: no timer that was set keeps the process running, as none of a killed process would. */
+  /** Stops for good: no timer that was set keeps the process running any longer. */
   end(): void {
     this.stop();
     this.#ended = true;

@@ -17,7 +17,7 @@ interface InRun {
   readonly run: string;
 }
 
-/** A store whose server answers. Disposing removes the keys of this run, and stops the server if it is ours. */
+/** A store that answers. Disposing removes this run's keys, and stops the server if it is ours. */
 export interface OpenStore extends AsyncDisposable {
   readonly address: StoreAddress;
   /** For the first line: `the Redis at localhost:6379`. */

@@ -11,10 +11,10 @@ interface Entry {
   readonly style: Style | null;
 }
 
-/** What comes from several processes arrives out of order by a little: a line is printed once it is this old. */
+/** Several processes report a little out of order: a line is printed once it is this old. */
 const settleMs = 60;
 
-/** Prints what happens, in the order in which it happened; without colours where the output is no terminal, or NO_COLOR is set. */
+/** Prints what happens, in order. Without colours if NO_COLOR is set, or this is no terminal. */
 export class Timeline {
   readonly #print: (line: string) => void;
   readonly #startMs = nowMs();
@@ -31,7 +31,7 @@ export class Timeline {
     this.#add({ atMs: options.atMs ?? nowMs(), who, what, style: options.style ?? "reset" });
   }
 
-  /** Not worth a line of its own: those that follow each other become one line, with the last one's words. */
+  /** Not worth a line of its own: a series of them becomes one line, with the last one's words. */
   uneventful(atMs: number, what: string): void {
     this.#add({ atMs, who: "…", what, style: null });
   }
