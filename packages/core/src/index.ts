@@ -36,6 +36,12 @@ export { isStoredFailure, StoredFailure } from "./idempotency/stored-failure.ts"
 
 // Symbols above are for users. Symbols below are for authors of backends.
 
+export { again, Backoff } from "./base/again.ts";
+export type { Pace, Tries } from "./base/again.ts";
+export { within } from "./base/within.ts";
+export type { Bound } from "./base/within.ts";
+export { Belief } from "./lease/belief.ts";
+export type { Proof } from "./lease/belief.ts";
 export { invalidArgument } from "./errors.ts";
 export { staleToken } from "./fencing-guard.ts";
 export { ChangeFeed } from "./base/change-feed.ts";
