@@ -7,6 +7,7 @@ import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../servers/free-port.ts";
 import { startEtcd } from "../servers/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
 
 const hosts = inject("etcdHosts");
 const etcd = new Etcd3({ hosts });
@@ -15,10 +16,9 @@ const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new U
 
 function request(name: string, options: Partial<AcquireRequest> = {}): AcquireRequest {
   const claim = {
-    resource: `default:lock:${name}`,
+    resource: lockResource(`default:lock:${name}`),
     owner: "e".repeat(32),
     ttlMs: 2_000,
-    capacity: 1,
     weight: 1,
   };
   return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 600, ...options };

@@ -103,22 +103,18 @@ test("a value, an eviction and an announced step are one command each, and those
   await leadership.proclaim("second");
   expect(await monitor.counts(), "proclaim").toEqual({ evalsha: 1 });
 
-  const stop = new AbortController();
-  onTestFinished(() => stop.abort());
   await backend.leases.inspect("connect", { timeoutMs: 2_000 });
   await monitor.since();
   let heard = 0;
-  const listen = async (): Promise<void> => {
-    for await (const _ of backend.leases.watch("default:election:leader", stop.signal)) heard += 1;
-  };
-  for (let i = 0; i < 3; i++) void listen();
+  for (let i = 0; i < 3; i++) backend.leases.watch("default:election:leader", () => void (heard += 1));
   await expect.poll(() => heard).toBe(3);
   expect((await monitor.counts())["subscribe"], "three watchers").toBe(1);
 
   await leadership.proclaim("third");
   await expect.poll(() => heard).toBe(6);
   expect(await monitor.counts(), "proclaim, and nothing by those who hear it").toEqual({ evalsha: 1 });
-  const { resource, owner } = { resource: "default:election:leader", owner: leadership.owner };
+  const resource = { name: "default:election:leader", announce: true };
+  const { owner } = leadership;
   await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });
   await monitor.since();
   await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });

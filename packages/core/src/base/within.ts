@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 export interface Bound {
   readonly clock: Clock;
@@ -33,7 +33,19 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       timer?.cancel();
       signal?.removeEventListener("abort", over);
     };
-    const timer = limitMs === Infinity ? null : clock.schedule(limitMs, over, { keepAlive });
+    // Timers have a ceiling: a long one fires early, and is set again for what is left.
+    const deadlineMs = clock.now().monoMs + limitMs;
+    const arm = (): Timer =>
+      clock.schedule(
+        deadlineMs - clock.now().monoMs,
+        () => {
+          if (clock.now().monoMs >= deadlineMs) over();
+          else timer = arm();
+        },
+        { keepAlive },
+      );
+    // Without a limit a timer is of use only to keep the process running.
+    let timer = limitMs === Infinity && !keepAlive ? null : arm();
     if (signal?.aborted === true) return over();
     signal?.addEventListener("abort", over, { once: true });
     work.finally(leave).then(resolve, reject);

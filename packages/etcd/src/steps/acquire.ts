@@ -1,11 +1,5 @@
-import {
-  LeaseholdError,
-  type AcquireRequest,
-  type Granted,
-  type Queued,
-  type Random,
-  type Refused,
-} from "@leasehold/core";
+import { LeaseholdError, type Granted, type Queued, type Random, type Refused } from "@leasehold/core";
+import type { JoinRequest } from "../format/claim-request.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
@@ -37,7 +31,7 @@ type Answer = Granted | Queued | Refused;
 const tries = 3;
 
 /** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
-export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
+export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<Answer> {
   const { roster, calls } = parts;
   if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
   const record = roster.enter(request);
@@ -55,11 +49,11 @@ export async function acquireClaim(parts: Parts, request: AcquireRequest): Promi
 
 class Acquisition {
   readonly #parts: Parts;
-  readonly #request: AcquireRequest;
+  readonly #request: JoinRequest;
   readonly #record: OwnerRecord;
   readonly #deadline: Deadline;
 
-  constructor(parts: Parts, request: AcquireRequest, record: OwnerRecord) {
+  constructor(parts: Parts, request: JoinRequest, record: OwnerRecord) {
     this.#parts = parts;
     this.#request = request;
     this.#record = record;
