@@ -25,10 +25,10 @@ export const stores: Readonly<Record<string, () => Store>> = {
     const store = new MemoryStore();
     const down = (): Promise<never> =>
       Promise.reject(new LeaseholdError("BACKEND_UNAVAILABLE", "no route to 10.0.0.7:6379"));
-    const lost = (backend: Backend): Backend => ({
-      ...backend,
-      idempotency: { ...backend.idempotency, begin: down },
-    });
+    const lost = (backend: Backend): Backend => {
+      backend.idempotency.begin = down;
+      return backend;
+    };
     return storeOf((clock) => memoryBackend({ store, clock }), lost);
   },
   redis: () => {
