@@ -2,12 +2,16 @@ import type { Backend } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { SimClock } from "@leasehold/testing";
 import fc from "fast-check";
-import { describe, expect, inject, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { openBackend, type StoreSpec } from "../processes/store-spec.ts";
 import { scripts, type Variety } from "./commands.ts";
 import { LineModel } from "./line-model.ts";
 import { perform, type Theatre } from "./performance.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const everything = 2 ** 31 - 1;
 
@@ -50,8 +54,8 @@ interface Subject {
 }
 
 const subjects: [string, Subject][] = [
-  ["redis", { store: () => ({ kind: "redis", url: inject("redisUrl") }), shortTtlMs: 150, runs: [60, 8] }],
-  ["etcd", { store: () => ({ kind: "etcd", hosts: inject("etcdHosts") }), shortTtlMs: 1_000, runs: [30, 2] }],
+  ["redis", { store: () => ({ kind: "redis", url: redisServer.url }), shortTtlMs: 150, runs: [60, 8] }],
+  ["etcd", { store: () => ({ kind: "etcd", hosts: etcdServer.hosts }), shortTtlMs: 1_000, runs: [30, 2] }],
 ];
 
 describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs, runs }) => {

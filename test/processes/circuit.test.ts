@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
@@ -8,6 +8,10 @@ import type { Child } from "./child.ts";
 import type { Arrival } from "./circuit-dependency.ts";
 import { CircuitStage, msBetween, times } from "./circuit-stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const { ttlMs, pollMs, maxStalenessMs } = times;
 /** For round trips, and for ten processes on a small machine. */
@@ -24,7 +28,7 @@ const subjects: [string, Subject][] = [
   [
     "redis",
     {
-      shared: () => ({ kind: "redis", url: inject("redisUrl") }),
+      shared: () => ({ kind: "redis", url: redisServer.url }),
       start: () => startRedis(),
       at: ({ host, port }) => ({ kind: "redis", url: `redis://${host}:${port}` }),
     },
@@ -32,7 +36,7 @@ const subjects: [string, Subject][] = [
   [
     "etcd",
     {
-      shared: () => ({ kind: "etcd", hosts: inject("etcdHosts") }),
+      shared: () => ({ kind: "etcd", hosts: etcdServer.hosts }),
       start: () => startEtcd(),
       at: ({ host, port }) => ({ kind: "etcd", hosts: [`http://${host}:${port}`] }),
     },

@@ -1,15 +1,19 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { waitUntil } from "../servers/wait-until.ts";
 import { ElectionStage, seenBy, type Term } from "./election-stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 1_000;
 const kills = 20;
 
 const subjects: [string, () => StoreSpec][] = [
-  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
-  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
 // At once: they spend their time waiting for ttls.

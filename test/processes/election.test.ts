@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
 import { ElectionStage, looksOf, seenBy, type Term } from "./election-stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 1_000;
 const candidates = 5;
@@ -24,7 +28,7 @@ const subjects: [string, Subject][] = [
     {
       start: () => startRedis({ persistence: "aof" }),
       at: ({ host, port }) => ({ kind: "redis", url: `redis://${host}:${port}` }),
-      shared: () => ({ kind: "redis", url: inject("redisUrl") }),
+      shared: () => ({ kind: "redis", url: redisServer.url }),
     },
   ],
   [
@@ -32,7 +36,7 @@ const subjects: [string, Subject][] = [
     {
       start: () => startEtcd(),
       at: ({ host, port }) => ({ kind: "etcd", hosts: [`http://${host}:${port}`] }),
-      shared: () => ({ kind: "etcd", hosts: inject("etcdHosts") }),
+      shared: () => ({ kind: "etcd", hosts: etcdServer.hosts }),
     },
   ],
 ];

@@ -4,13 +4,17 @@ import { setImmediate as turn } from "node:timers/promises";
 import { createCoordinator } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 import { checkFencedExclusion, checkTokenOrder, findOverlaps, jainIndex } from "@leasehold/testing";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 import { Child, type Message } from "./child.ts";
 import { contend, type GrantRecord } from "./contender.ts";
 import { FencedResource } from "./fenced-resource.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import type { ExclusionArgs } from "./worker.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const processes = 4;
 const workersEach = 8;
@@ -34,11 +38,11 @@ test("memory: 32 workers in one process exclude each other", async () => {
 });
 
 test("redis: 4 processes x 8 workers exclude each other", async () => {
-  await assertProcessesExclude({ kind: "redis", url: inject("redisUrl") }, "redis");
+  await assertProcessesExclude({ kind: "redis", url: redisServer.url }, "redis");
 });
 
 test("etcd: 4 processes x 8 workers exclude each other", async () => {
-  await assertProcessesExclude({ kind: "etcd", hosts: inject("etcdHosts") }, "etcd");
+  await assertProcessesExclude({ kind: "etcd", hosts: etcdServer.hosts }, "etcd");
 });
 
 async function assertProcessesExclude(store: StoreSpec, name: "redis" | "etcd"): Promise<void> {

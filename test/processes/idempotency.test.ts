@@ -1,16 +1,20 @@
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import type { Child } from "./child.ts";
 import { IdempotencyStage } from "./idempotency-stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const leaseMs = 1_000;
 /** How late after the end of a lease the next one may execute. etcd looks for dead leases every 500 ms. */
 const marginMs = 2_000;
 
 const subjects: [string, () => StoreSpec][] = [
-  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
-  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
 describe.each(subjects)("%s", (_name, storeOf) => {

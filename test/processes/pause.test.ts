@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import type { Child, Message } from "./child.ts";
 import { Stage } from "./stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 2_000;
 
@@ -15,8 +19,8 @@ interface Subject {
 }
 
 const subjects: [string, Subject][] = [
-  ["redis", { store: () => ({ kind: "redis", url: inject("redisUrl") }), marginMs: 750 }],
-  ["etcd", { store: () => ({ kind: "etcd", hosts: inject("etcdHosts") }), marginMs: 1_500 }],
+  ["redis", { store: () => ({ kind: "redis", url: redisServer.url }), marginMs: 750 }],
+  ["etcd", { store: () => ({ kind: "etcd", hosts: etcdServer.hosts }), marginMs: 1_500 }],
 ];
 
 describe.each(subjects)("%s", (name, { store, marginMs }) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 
 import { createCoordinator, type Coordinator } from "@leasehold/core";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { waitUntil } from "../servers/wait-until.ts";
 import { Child, type Message } from "./child.ts";
@@ -9,6 +9,10 @@ import { peakOf, type WeightedClaim } from "./semaphore-beliefs.ts";
 import { SkewedClock } from "./semaphore-skewed-clock.ts";
 import type { SemaphoreArgs } from "./semaphore-worker.ts";
 import { openBackend, type StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 2_000;
 const permits = 1_000;
@@ -18,8 +22,8 @@ const hourMs = 3_600_000;
 const skewsMs = [0, hourMs, -hourMs, 0];
 
 const subjects: [string, () => StoreSpec][] = [
-  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
-  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
 describe.each(subjects)("%s", (name, storeOf) => {
