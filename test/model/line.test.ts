@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { openBackend, type StoreSpec } from "../processes/store-spec.ts";
-import { scripts, type Variety } from "./commands.ts";
+import { scripts, type Script, type Variety } from "./commands.ts";
 import { LineModel } from "./line-model.ts";
 import { perform, type Theatre } from "./performance.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
@@ -45,6 +45,17 @@ describe("memory answers as the model does", () => {
     );
   });
 });
+
+/** Found by seed -2086246288, path 1: on etcd the second claim had the weight of the first. */
+const rejoining: Script = {
+  capacity: 3,
+  maxWaiters: 4,
+  commands: [
+    { do: "die in line", slot: 0, weight: 3, follower: 6, followerWeight: 1 },
+    { do: "acquire", slot: 0, weight: 1, queue: true, ttlMs: 60_000 },
+    { do: "renew all", slot: 0 },
+  ],
+};
 
 interface Subject {
   readonly store: () => StoreSpec;
@@ -91,6 +102,10 @@ describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs,
         { numRuns: runs[1], endOnFailure: true },
       );
     });
+  });
+
+  it("who joins again after a death has the weight of the new request", async () => {
+    await onStore((theatre) => perform(theatre, rejoining));
   });
 
   async function onStore(act: (theatre: Theatre) => Promise<void>): Promise<void> {
