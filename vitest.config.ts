@@ -15,16 +15,18 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     reporters: ["./test/reporter/closing-line.ts"],
+    setupFiles: ["./test/seed.ts"],
+    // Bounds on what hangs, and none on how fast anything is: no test asserts that. See test/stall.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 45_000 } },
     projects: [
       {
         extends: true,
         test: {
           name: "unit",
           sequence: { groupOrder: 1 },
-          // A bound on tests that hang, not on how fast they are: see test/stall.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          include: ["packages/*/src/**/*.test.ts", "test/reporter/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "test/{reporter,stall}/**/*.test.ts"],
         },
       },
       {
@@ -32,7 +34,7 @@ export default defineConfig({
         test: {
           name: "servers",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/reporter/**", "**/node_modules/**"],
+          exclude: ["test/{reporter,stall}/**", "**/node_modules/**"],
           globalSetup: ["test/servers/global-setup.ts"],
           // After the rest: these tests measure time. Each file starts servers of its own, and most of its time is
           // waiting for ttls, so more files than cores run side by side.
@@ -40,7 +42,8 @@ export default defineConfig({
           maxWorkers: Number(process.env.LEASEHOLD_WORKERS ?? 5),
           // Servers from the environment are the same for every file.
           fileParallelism: !serversAreGiven,
-          testTimeout: 120_000,
+          // A scenario that the machine spoilt is run again.
+          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },

@@ -76,7 +76,7 @@ test.each([
   ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "KILLED (SIGKILL)"],
 ])("the leader example on %s: a takeover, a hand-over, and terms that grow", async (backend, url, words) => {
   const args = ["leader", "--backend", backend, ...url()];
-  const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 15_000 });
+  const { code, stdout, stderr } = await runNode("examples/run.ts", args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-\d {4}takes over, \d\.\d\d s after the kill/);
@@ -101,7 +101,7 @@ test.each([
   "the payments example on %s: lost replies, a kill in the middle of a charge, and nobody charged twice",
   async (backend, url, words) => {
     const args = ["payments", "--backend", backend, ...url()];
-    const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 30_000 });
+    const { code, stdout, stderr } = await runNode("examples/run.ts", args);
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(words);
     expect(stdout).toMatch(/bank +asked again for order-6, under the same downstreamKey: moves nothing/);
@@ -177,7 +177,7 @@ test.each([
   ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "five processes on the etcd at"],
 ])("the breaker example on %s: votes, trip, probe, close", async (backend, url, words) => {
   const args = ["breaker", "--backend", backend, ...url()];
-  const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 40_000 });
+  const { code, stdout, stderr } = await runNode("examples/run.ts", args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-1 {4}stands in line: a vote/);
