@@ -1,9 +1,13 @@
 import { Etcd3 } from "etcd3";
 import { Redis } from "ioredis";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { judge, type History } from "../examples/demo/verdict.ts";
 import type { WorkerEvent } from "../examples/demo/worker.ts";
 import { runNode } from "./run-node.ts";
+import { etcdForThisFile, redisForThisFile } from "./servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const demo = "examples/demo/main.ts";
 
@@ -15,8 +19,8 @@ function table(stdout: string): Record<string, string> {
 
 test.each([
   ["memory", (): string[] => [], "simulated"],
-  ["redis", (): string[] => ["--url", inject("redisUrl")], "SIGKILL"],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")], "SIGKILL"],
+  ["redis", (): string[] => ["--url", redisServer.url], "SIGKILL"],
+  ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "SIGKILL"],
 ])("the demo on %s: every withdrawal counts once, the late write is refused", async (backend, url, words) => {
   const { code, stdout, stderr } = await runNode(demo, ["--backend", backend, ...url()]);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
@@ -54,8 +58,8 @@ test("the demo explains itself, and says what is wrong with a command line", asy
 
 test.each([
   ["memory", (): string[] => []],
-  ["redis", (): string[] => ["--url", inject("redisUrl")]],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")]],
+  ["redis", (): string[] => ["--url", redisServer.url]],
+  ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")]],
 ])(
   "the demo on %s ends at Ctrl-C, also while a worker is stopped, and leaves no key",
   async (backend, url) => {
@@ -68,8 +72,8 @@ test.each([
 
 /** What the demos of this run have left on the shared servers. */
 async function demoKeys(): Promise<string[]> {
-  const redis = new Redis(inject("redisUrl"));
-  const etcd = new Etcd3({ hosts: inject("etcdHosts") });
+  const redis = new Redis(redisServer.url);
+  const etcd = new Etcd3({ hosts: etcdServer.hosts });
   try {
     return [
       ...(await redis.keys("leasehold-demo-*")),

@@ -1,11 +1,15 @@
 import { Etcd3 } from "etcd3";
 import { Redis } from "ioredis";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { judge as judgeBreaker, type History as BreakerHistory } from "../examples/breaker/verdict.ts";
 import { judge, type History } from "../examples/leader/verdict.ts";
 import { makeOrders } from "../examples/payments/orders.ts";
 import { judge as judgePayments, type History as Payments } from "../examples/payments/verdict.ts";
 import { runNode } from "./run-node.ts";
+import { etcdForThisFile, redisForThisFile } from "./servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 // Each example is a program that ends by itself: nothing of the SDK may keep it alive once it has closed.
 test.each([
@@ -68,11 +72,11 @@ test("an example is found by its name, and what there is is said", async () => {
 
 test.each([
   ["memory", (): string[] => [], "three coordinators in this one process"],
-  ["redis", (): string[] => ["--url", inject("redisUrl")], "KILLED (SIGKILL)"],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")], "KILLED (SIGKILL)"],
+  ["redis", (): string[] => ["--url", redisServer.url], "KILLED (SIGKILL)"],
+  ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "KILLED (SIGKILL)"],
 ])("the leader example on %s: a takeover, a hand-over, and terms that grow", async (backend, url, words) => {
   const args = ["leader", "--backend", backend, ...url()];
-  const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 15_000 });
+  const { code, stdout, stderr } = await runNode("examples/run.ts", args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-\d {4}takes over, \d\.\d\d s after the kill/);
@@ -83,7 +87,7 @@ test.each([
 
 test("the leader example ends at Ctrl-C, and leaves no key", async () => {
   const interruptWhen = (stdout: string): boolean => stdout.includes("KILLED");
-  const args = ["leader", "--backend", "redis", "--url", inject("redisUrl")];
+  const args = ["leader", "--backend", "redis", "--url", redisServer.url];
   const { code, stderr } = await runNode("examples/run.ts", args, { interruptWhen });
   expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
   expect(await leftKeys()).toEqual([]);
@@ -91,13 +95,13 @@ test("the leader example ends at Ctrl-C, and leaves no key", async () => {
 
 test.each([
   ["memory", (): string[] => [], "two replicas in this one process"],
-  ["redis", (): string[] => ["--url", inject("redisUrl")], "KILLED (SIGKILL)"],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")], "KILLED (SIGKILL)"],
+  ["redis", (): string[] => ["--url", redisServer.url], "KILLED (SIGKILL)"],
+  ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "KILLED (SIGKILL)"],
 ])(
   "the payments example on %s: lost replies, a kill in the middle of a charge, and nobody charged twice",
   async (backend, url, words) => {
     const args = ["payments", "--backend", backend, ...url()];
-    const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 30_000 });
+    const { code, stdout, stderr } = await runNode("examples/run.ts", args);
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(words);
     expect(stdout).toMatch(/bank +asked again for order-6, under the same downstreamKey: moves nothing/);
@@ -113,7 +117,7 @@ test.each([
 
 test("the payments example ends at Ctrl-C, and leaves no key and no process", async () => {
   const interruptWhen = (stdout: string): boolean => stdout.includes("KILLED");
-  const args = ["payments", "--backend", "redis", "--url", inject("redisUrl")];
+  const args = ["payments", "--backend", "redis", "--url", redisServer.url];
   const { code, stderr } = await runNode("examples/run.ts", args, { interruptWhen });
   expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
   expect(await leftKeys("payments")).toEqual([]);
@@ -121,8 +125,8 @@ test("the payments example ends at Ctrl-C, and leaves no key and no process", as
 
 /** What the examples of this run have left on the shared servers. */
 async function leftKeys(show = "leader"): Promise<string[]> {
-  const redis = new Redis(inject("redisUrl"));
-  const etcd = new Etcd3({ hosts: inject("etcdHosts") });
+  const redis = new Redis(redisServer.url);
+  const etcd = new Etcd3({ hosts: etcdServer.hosts });
   try {
     return [
       ...(await redis.keys(`leasehold-${show}-*`)),
@@ -169,11 +173,11 @@ test("the leader example's verdict passes a good history, and fails each broken 
 
 test.each([
   ["memory", (): string[] => [], "five coordinators in this one process"],
-  ["redis", (): string[] => ["--url", inject("redisUrl")], "five processes on the Redis at"],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")], "five processes on the etcd at"],
+  ["redis", (): string[] => ["--url", redisServer.url], "five processes on the Redis at"],
+  ["etcd", (): string[] => ["--url", etcdServer.hosts.join(",")], "five processes on the etcd at"],
 ])("the breaker example on %s: votes, trip, probe, close", async (backend, url, words) => {
   const args = ["breaker", "--backend", backend, ...url()];
-  const { code, stdout, stderr } = await runNode("examples/run.ts", args, { withinMs: 40_000 });
+  const { code, stdout, stderr } = await runNode("examples/run.ts", args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-1 {4}stands in line: a vote/);

@@ -1,12 +1,13 @@
 import { createCoordinator, isLeaseholdError, LeaseLostError, type Coordinator } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { claimsOf } from "./store-keys.ts";
 import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 

@@ -2,12 +2,13 @@ import { createCoordinator, type AcquireRequest, type Backend, type ProposeReque
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { claimsOf, keysUnder } from "./store-keys.ts";
 import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));

@@ -1,10 +1,13 @@
 import { redisBackend } from "@leasehold/redis";
 import type { BeginRequest, Begun } from "@leasehold/core";
 import { Cluster } from "ioredis";
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 
 import { ownRedis } from "./own-redis.ts";
 import { beginRequest, begunBy, finishOf } from "./requests.ts";
+import { redisClusterForThisFile } from "../servers/for-this-file.ts";
+
+const cluster = await redisClusterForThisFile();
 
 type RedisBackend = ReturnType<typeof redisBackend>;
 
@@ -99,7 +102,7 @@ describe("announcements", () => {
 });
 
 test("in a Cluster: records of all slots, each on its node, and announced to a subscriber on any", async () => {
-  const clients = [0, 1].map(() => new Cluster([...inject("redisClusterUrls")]));
+  const clients = [0, 1].map(() => new Cluster([...cluster.urls]));
   onTestFinished(() => clients.forEach((client) => client.disconnect()));
   const [one, two] = clients.map((client) => redisBackend(client)) as [RedisBackend, RedisBackend];
   onTestFinished(async () => {

@@ -4,11 +4,14 @@ import { createCoordinator, type Coordinator, type CoordinatorOptions } from "@l
 import { redisBackend } from "@leasehold/redis";
 import { checkTokenOrder } from "@leasehold/testing";
 import { Cluster } from "ioredis";
-import { afterAll, beforeAll, beforeEach, expect, inject, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 
 import { startRedis, type RedisServer } from "../servers/index.ts";
 import { CommandMonitor } from "./command-monitor.ts";
 import { Ear, lineUp, passAlong } from "./line-up.ts";
+import { redisClusterForThisFile } from "../servers/for-this-file.ts";
+
+const cluster = await redisClusterForThisFile();
 
 // A server of its own: nobody else's commands are counted. One from the environment may have other clients.
 let server: RedisServer;
@@ -171,14 +174,14 @@ test("in a Cluster renewing is one command for each name", async () => {
   const names = 12;
   const namespace = randomUUID();
   const monitors = await Promise.all(
-    inject("redisClusterUrls").map((url) =>
+    cluster.urls.map((url) =>
       CommandMonitor.watch(url, ({ args }) => args.some((argument) => argument.includes(namespace))),
     ),
   );
   onTestFinished(async () => {
     await Promise.all(monitors.map((each) => each[Symbol.asyncDispose]()));
   });
-  const client = new Cluster([...inject("redisClusterUrls")]);
+  const client = new Cluster([...cluster.urls]);
   onTestFinished(() => client.disconnect());
   const ear = new Ear();
   await using coordinator = createCoordinator({
