@@ -1,14 +1,18 @@
 import { Etcd3 } from "etcd3";
 import { Redis } from "ioredis";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { runNode } from "./run-node.ts";
+import { etcdForThisFile, redisForThisFile } from "./servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const demo = "demos/run.ts";
 
-/** The shared server of these tests, for the command line. */
+/** The server of these tests, for the command line. */
 function url(backend: string): string[] {
-  if (backend === "redis") return ["--url", inject("redisUrl")];
-  if (backend === "etcd") return ["--url", inject("etcdHosts").join(",")];
+  if (backend === "redis") return ["--url", redisServer.url];
+  if (backend === "etcd") return ["--url", etcdServer.hosts.join(",")];
   return [];
 }
 
@@ -82,10 +86,10 @@ test.each([
   expect(await leftKeys()).toEqual([]);
 });
 
-/** What the demos of this run have left on the shared servers. */
+/** What the demos of this run have left on the servers. */
 async function leftKeys(): Promise<string[]> {
-  const redis = new Redis(inject("redisUrl"));
-  const etcd = new Etcd3({ hosts: inject("etcdHosts") });
+  const redis = new Redis(redisServer.url);
+  const etcd = new Etcd3({ hosts: etcdServer.hosts });
   const names = ["account", "leader", "payments", "breaker"];
   try {
     const left = names.map(async (name) => [
@@ -105,7 +109,7 @@ test.each([
   ["etcd", "KILLED (SIGKILL)"],
 ])("the leader demo on %s: a takeover, a hand-over, and terms that grow", async (backend, words) => {
   const args = ["leader", "--backend", backend, ...url(backend)];
-  const { code, stdout, stderr } = await runNode(demo, args, { withinMs: 30_000 });
+  const { code, stdout, stderr } = await runNode(demo, args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-\d {4}takes over, \d\.\d\d s after the kill/);
@@ -122,7 +126,7 @@ test.each([
   "the payments demo on %s: lost replies, a kill in the middle of a charge, and nobody charged twice",
   async (backend, words) => {
     const args = ["payments", "--backend", backend, ...url(backend)];
-    const { code, stdout, stderr } = await runNode(demo, args, { withinMs: 30_000 });
+    const { code, stdout, stderr } = await runNode(demo, args);
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(words);
     expect(stdout).toMatch(/bank +asked again for order-6, under the same downstreamKey: moves nothing/);
@@ -142,7 +146,7 @@ test.each([
   ["etcd", "each a process, on the etcd at"],
 ])("the breaker demo on %s: votes, trip, probe, close", async (backend, words) => {
   const args = ["breaker", "--backend", backend, ...url(backend)];
-  const { code, stdout, stderr } = await runNode(demo, args, { withinMs: 40_000 });
+  const { code, stdout, stderr } = await runNode(demo, args);
   expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(words);
   expect(stdout).toMatch(/host-1 {4}stands in line: a vote/);

@@ -2,23 +2,24 @@ import { createCoordinator, type AcquireRequest, type LeaseholdEvent } from "@le
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { freePort } from "../servers/free-port.ts";
 import { startEtcd } from "../servers/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
 
 function request(name: string, options: Partial<AcquireRequest> = {}): AcquireRequest {
   const claim = {
-    resource: `default:lock:${name}`,
+    resource: lockResource(`default:lock:${name}`),
     owner: "e".repeat(32),
     ttlMs: 2_000,
-    capacity: 1,
     weight: 1,
   };
   return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 600, ...options };

@@ -2,11 +2,13 @@ import { createCoordinator, type AcquireRequest, type Backend, type RenewAnswer 
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
 import { Etcd3, type IKeyValue } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
@@ -21,7 +23,7 @@ function open(at: string | readonly string[] = hosts): Backend {
 let drawn = 0;
 function request(name: string): AcquireRequest {
   const owner = (++drawn).toString(16).padStart(32, "e");
-  const claim = { resource: `default:lock:${name}`, owner, ttlMs, capacity: 1, weight: 1 };
+  const claim = { resource: lockResource(`default:lock:${name}`), owner, ttlMs, weight: 1 };
   return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 };
 }
 
@@ -154,7 +156,7 @@ test("over a slow link an evicted claim lives a ttl from when it was moved, not 
   await using proxy = await startFaultProxy({ target });
   const [holding, operator] = [open(), open(proxy.url("http"))];
   const claim = await joined(holding, { ...request("slow"), ttlMs: 3_000 });
-  await operator.leases.inspect(claim.resource, { timeoutMs: 2_000 });
+  await operator.leases.inspect(claim.resource.name, { timeoutMs: 2_000 });
   proxy.latency(400);
   const keepingAlive = setInterval(() => void holding.leases.renew([claim], { timeoutMs: 900 }), 1_000);
   onTestFinished(() => clearInterval(keepingAlive));
@@ -178,7 +180,7 @@ test("an evicted waiter keeps its place, is granted in its turn, and can be prop
   await vi.waitFor(() => expect(pushes).toEqual([evicted.ticket]), 2_000);
   const moved = await keyOf("turn");
   expect(await waiting.leases.propose({ ...evicted, value: "still here", sequence: 1 })).toBe(true);
-  const { holders, line } = await operator.leases.inspect(evicted.resource, { timeoutMs: 2_000 });
+  const { holders, line } = await operator.leases.inspect(evicted.resource.name, { timeoutMs: 2_000 });
   expect(holders).toMatchObject([{ owner: two.owner, value: "still here", sequence: 1, evicted: true }]);
   expect(holders[0]!.remainingMs).toBeLessThanOrEqual(ttlMs);
   expect(line).toMatchObject([{ owner: three.owner, evicted: false }]);
@@ -189,7 +191,7 @@ test("an eviction that is held back is made good, and changes nothing when it ar
   await using proxy = await startFaultProxy({ target });
   const [holding, operator] = [open(), open(proxy.url("http"))];
   const claim = await joined(holding, { ...request("made-good"), ttlMs: 60_000 });
-  await operator.leases.inspect(claim.resource, { timeoutMs: 2_000 });
+  await operator.leases.inspect(claim.resource.name, { timeoutMs: 2_000 });
   // What marks the claim, and nothing before it.
   proxy.hold("toServer", { match: (chunk) => chunk.includes(`${claim.owner}:0000000000000000!:`), limit: 1 });
   const bytes = proxy

@@ -2,11 +2,13 @@ import { createCoordinator, isLeaseholdError } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 
@@ -25,7 +27,7 @@ test("an acquire carried out after its release is swept, though other claims kee
   await using coordinator = createCoordinator({ backend, ttlMs: 60_000 });
   const other = await coordinator.lock("ghost-other").acquire();
   const owner = "a".repeat(32);
-  const resource = "default:lock:ghost-name";
+  const resource = lockResource("default:lock:ghost-name");
   await backend.leases.release({ resource, owner, timeoutMs: 5_000, departedForMs: 60_000 });
   await carryOut("ghost-name", owner, "ghost-other");
   // The ttl is far too long for a renewal to fall into this: the sweeper does it on its own.
@@ -98,7 +100,7 @@ test("a release that nothing answers is repeated until it is", async () => {
   await using proxy = await startFaultProxy({ target });
   await using backend = etcdBackend({ hosts: proxy.url("http") }, { minTtlMs: 1_000 });
   const owner = "b".repeat(32);
-  const request = { resource: "default:lock:lost-release", owner, ttlMs: 60_000, capacity: 1, weight: 1 };
+  const request = { resource: lockResource("default:lock:lost-release"), owner, ttlMs: 60_000, weight: 1 };
   await backend.leases.acquire({ ...request, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 });
   proxy.blackhole();
   const release = backend.leases.release({ ...request, timeoutMs: 300 });
@@ -120,7 +122,7 @@ test("a sweep leaves the claims of live and pending calls alone, of several coor
   );
   // An unclean departure starts the sweeper; renewals sweep as well.
   await backend.leases.release({
-    resource: "r",
+    resource: lockResource("r"),
     owner: "c".repeat(32),
     timeoutMs: 5_000,
     departedForMs: 60_000,

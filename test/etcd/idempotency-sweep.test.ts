@@ -2,7 +2,7 @@ import { createCoordinator, type Backend, type Coordinator } from "@leasehold/co
 import { etcdBackend } from "@leasehold/etcd";
 import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import {
   ask,
@@ -16,8 +16,9 @@ import {
   type StagedExecution,
 } from "./executions.ts";
 import { claimsOf } from "./store-keys.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));

@@ -1,12 +1,13 @@
 import { etcdBackend } from "@leasehold/etcd";
 import type { Backend, BeginRequest } from "@leasehold/core";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { startEtcd } from "../servers/index.ts";
 import { ask, beginRequest, begun, extend, finish, keyAt, ownerKey, recordKey } from "./executions.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 

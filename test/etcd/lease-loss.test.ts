@@ -1,11 +1,13 @@
 import { createCoordinator, isLeaseholdError, LeaseLostError, type Coordinator } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 
@@ -76,7 +78,7 @@ test("a ttl that the server would stretch is refused, with the server's minimum,
   await using backend = etcdBackend({ hosts: slow.hosts }, { minTtlMs: 1_000 });
   const own = new Etcd3({ hosts: slow.hosts });
   onTestFinished(() => own.close());
-  const request = { resource: "r", owner: "a".repeat(32), capacity: 1, weight: 1, queue: true, value: "" };
+  const request = { resource: lockResource("r"), owner: "a".repeat(32), weight: 1, queue: true, value: "" };
   const acquire = (ttl: number): Promise<unknown> =>
     backend.leases.acquire({ ...request, ttlMs: ttl, maxWaiters: 10, timeoutMs: 5_000 });
   await expect(acquire(2_000)).rejects.toMatchObject({

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { startEtcd, type EtcdServer } from "../servers/index.ts";
 import { leasesOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
 
 // A server of its own: its leases are counted, and it is paused and killed.
 let server: EtcdServer;
@@ -45,14 +46,16 @@ test("a closed backend refuses, and closing it again is nothing", async () => {
   const backend = etcdBackend({ hosts: server.hosts });
   await backend[Symbol.asyncDispose]();
   await backend[Symbol.asyncDispose]();
-  const [resource, owner, timeoutMs] = ["r", "a".repeat(32), 1_000];
-  const claim = { resource, owner, ttlMs: 2_000, capacity: 1, weight: 1 };
+  const [resource, owner, timeoutMs] = [lockResource("r"), "a".repeat(32), 1_000] as const;
+  const claim = { resource, owner, ttlMs: 2_000, weight: 1 };
   const acquire = { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs };
   await expect(backend.leases.acquire(acquire)).rejects.toMatchObject({ code: "CLOSED" });
   await expect(backend.leases.release({ resource, owner, timeoutMs })).rejects.toMatchObject({
     code: "CLOSED",
   });
-  await expect(backend.leases.inspect(resource, { timeoutMs })).rejects.toMatchObject({ code: "CLOSED" });
+  await expect(backend.leases.inspect(resource.name, { timeoutMs })).rejects.toMatchObject({
+    code: "CLOSED",
+  });
   const [answer] = await backend.leases.renew([{ ...claim, ticket: 1n }], { timeoutMs });
   expect(answer).toMatchObject({ kind: "unanswered", error: { code: "CLOSED" } });
   expect(await leasesOf(etcd)).toEqual([]);
@@ -62,7 +65,7 @@ test("a close in the middle of an acquire settles it, and leaves a lease only to
   let acquired = 0;
   for (let i = 0; i < 10; i++) {
     const backend = etcdBackend({ hosts: server.hosts });
-    const claim = { resource: `mid-${i}`, owner: "b".repeat(32), ttlMs: 60_000, capacity: 1, weight: 1 };
+    const claim = { resource: lockResource(`mid-${i}`), owner: "b".repeat(32), ttlMs: 60_000, weight: 1 };
     const acquiring = backend.leases
       .acquire({ ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 })
       .then(

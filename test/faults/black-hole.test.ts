@@ -2,7 +2,11 @@ import { createCoordinator, type Backend, type Lease } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { redisBackend } from "@leasehold/redis";
 import { startFaultProxy } from "@leasehold/testing";
-import { describe, expect, inject, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 interface StoreUnderTest {
   readonly scheme: string;
@@ -11,10 +15,10 @@ interface StoreUnderTest {
 }
 
 const stores: Record<string, StoreUnderTest> = {
-  redis: { scheme: "redis", url: () => inject("redisUrl"), open: (url) => redisBackend(url) },
+  redis: { scheme: "redis", url: () => redisServer.url, open: (url) => redisBackend(url) },
   etcd: {
     scheme: "http",
-    url: () => inject("etcdHosts")[0]!,
+    url: () => etcdServer.hosts[0]!,
     open: (url) => etcdBackend({ hosts: url }, { minTtlMs: 1_000 }),
   },
 };

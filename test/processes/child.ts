@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 import { killOnExit } from "../servers/kill-on-exit.ts";
+import { LateError, patienceMs, stalls } from "../stall/index.ts";
 
 /** One line that a child said: see `worker-io.ts`. Token and time fields are decimal text, being bigints. */
 export interface Message {
@@ -34,6 +35,7 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #listeners = new Set<Listener>();
   #output = "";
+  #stoppedAtNs: bigint | null = null;
 
   /** Runs `test/processes/<script>` with `args`, which it reads by `workerArgs()`. */
   constructor(script: string, args: object) {
@@ -75,20 +77,19 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * The first message of this type, said or to come. Throws with what was said instead when the child ends, or after
-   * `withinMs` (default 15 s).
+   * The first message of this type, said or to come. Throws with what was said instead when the child ends, or when
+   * it hangs.
    */
-  async heard(type: string, options: { withinMs?: number } = {}): Promise<Message> {
+  async heard(type: string): Promise<Message> {
     const said = this.messages.find((message) => message.type === type);
     if (said !== undefined) return said;
-    const { withinMs = 15_000 } = options;
     const { promise, resolve } = Promise.withResolvers<Message>();
     const listener = { type, resolve };
     this.#listeners.add(listener);
     const silence = (why: string): Error =>
-      new Error(`no "${type}" from the child: ${why}. It said ${this.#summary()} ${this.#output}`);
+      new LateError(`no "${type}" from the child: ${why}. It said ${this.#summary()} ${this.#output}`);
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(silence(`not within ${withinMs} ms`)), withinMs);
+    const timer = setTimeout(() => reject(silence(`not within ${patienceMs} ms`)), patienceMs);
     const ended = this.ended.then(({ code, signal }) => {
       throw silence(`it ended with ${code ?? signal}`);
     });
@@ -109,16 +110,16 @@ export class Child implements AsyncDisposable {
 
   /** SIGSTOP, SIGCONT, SIGKILL. Says whether there was a process to take it. */
   kill(signal: NodeJS.Signals): boolean {
+    if (signal === "SIGSTOP") this.#stoppedAtNs = process.hrtime.bigint();
     return this.#process.kill(signal);
   }
 
-  /** How it ended. Throws when it has not ended `withinMs` from now. */
-  async endedWithin(withinMs: number): Promise<Ending> {
+  /** How it ended. Throws when it goes on and on. */
+  async ending(): Promise<Ending> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => reject(new Error(`the child is still running after ${withinMs} ms. It said ${this.#summary()}`)),
-      withinMs,
-    );
+    const hanging = (): void =>
+      reject(new LateError(`the child still runs after ${patienceMs} ms. It said ${this.#summary()}`));
+    const timer = setTimeout(hanging, patienceMs);
     try {
       return await Promise.race([this.ended, late]);
     } finally {
@@ -136,8 +137,16 @@ export class Child implements AsyncDisposable {
   }
 
   #hear(message: Message): void {
+    if (message.type === "stalled") return this.#hasStalled(message);
     this.messages.push(message);
     for (const listener of this.#listeners) if (listener.type === message.type) listener.resolve(message);
+  }
+
+  /** But for the time for which the test itself stopped it. */
+  #hasStalled({ fromNs, toNs }: Message): void {
+    const stall = { fromNs: BigInt(String(fromNs)), toNs: BigInt(String(toNs)) };
+    if (this.#stoppedAtNs === null || stall.toNs < this.#stoppedAtNs || stall.fromNs > this.#stoppedAtNs)
+      stalls.record(stall);
   }
 
   #summary(): string {

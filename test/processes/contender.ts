@@ -20,12 +20,12 @@ export interface GrantRecord {
 }
 
 /**
- * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases, and again, without a pause,
- * until `untilNs`. The value is read and written in two steps, so that two holders at once would lose an update.
+ * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases, and again, without a
+ * pause, until it is over. The value is read and written in two steps, so that two holders at once would lose an update.
  */
-export async function contend(lock: Lock, resource: Resource, untilNs: bigint): Promise<GrantRecord[]> {
+export async function contend(lock: Lock, resource: Resource, isOver: () => boolean): Promise<GrantRecord[]> {
   const grants: GrantRecord[] = [];
-  while (process.hrtime.bigint() < untilNs) {
+  while (!isOver()) {
     const lease = await lock.acquire();
     const heldAtNs: bigint[] = [];
     grants.push({ token: lease.fencingToken, heldAtNs });

@@ -1,18 +1,22 @@
 import { checkCount, checkDuration, checkName, checkNamespace, checkTtl } from "./base/arguments.ts";
-import type { Backend, ClaimView, Traits } from "./contract/backend.ts";
+import type { Backend, Traits } from "./contract/backend.ts";
+import type { ClaimView } from "./contract/lease-store.ts";
 import { decodeClaimValue, type ClaimOrigin } from "./recipes/claim-value.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
 import { createElection, type Election, type ElectionOptions } from "./recipes/election.ts";
 import { createIdempotency } from "./idempotency/scoped-idempotency.ts";
 import type { Idempotency, IdempotencyOptions } from "./idempotency/idempotency.ts";
-import { resourceOf } from "./recipes/line-resource.ts";
 import { createLock, type Lock } from "./recipes/lock.ts";
 import { createMembership, type Membership } from "./recipes/membership.ts";
 import { systemRandom, type Random } from "./base/random.ts";
 import { createReadWriteLock, type ReadWriteLock } from "./recipes/read-write-lock.ts";
 import { createSemaphore, type Semaphore } from "./recipes/semaphore.ts";
 import { Session } from "./lease/session.ts";
+import { recipes, resourceOf, type Recipe } from "./recipes/resource.ts";
+import { Context } from "./context.ts";
+import { Admission } from "./idempotency/admission.ts";
+import type { Resource } from "./contract/lease-store.ts";
 
 export interface CoordinatorOptions {
   /** Where claims are kept. Closed with the last coordinator that uses it. */
@@ -49,9 +53,6 @@ export interface ClaimDescription {
   /** Who it says it is; null when the stored text is not what this SDK writes. */
   readonly origin: ClaimOrigin | null;
 }
-
-/** The recipes, as `inspect` and `evict` know them. Each has names of its own. */
-export type Recipe = "lock" | "semaphore" | "readWriteLock" | "election" | "membership";
 
 export interface Inspection {
   /** Who holds it, oldest first. */
@@ -92,11 +93,6 @@ export interface Coordinator extends AsyncDisposable {
     options?: { readonly recipe?: Recipe; readonly force?: boolean },
   ): Promise<boolean>;
   /**
-   * Whether `dependency` (a client, a URL, a backend) is the very store that this coordinator stands on. A circuit breaker
-   * that keeps its state there must not guard it.
-   */
-  livesOn(dependency: unknown): boolean;
-  /**
    * Ends every wait (`CLOSED`), aborts every lease's signal, awaits running bodies for up to `graceMs`, releases in
    * parallel, and closes the backend if no other coordinator uses it. Never rejects because a store is down: what could not
    * be released expires. A body that outlives the grace keeps its name for what is left of its ttl.
@@ -106,8 +102,6 @@ export interface Coordinator extends AsyncDisposable {
 }
 
 const requestTimeoutMs = 5_000;
-const recipes: readonly Recipe[] = ["lock", "semaphore", "readWriteLock", "election", "membership"];
-const announced: readonly Recipe[] = ["election", "membership"];
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
@@ -120,22 +114,26 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     graceMs: checkDuration("graceMs", options.graceMs ?? 5_000),
     label: options.label === undefined ? undefined : checkName("label", options.label),
   };
-  const session = new Session({
+  const limits = {
+    maxWaitersPerName: checkCount("maxWaitersPerName", options.maxWaitersPerName ?? 1_000, 100_000),
+    maxWaiters: checkCount("maxWaiters", options.maxWaiters ?? 10_000, 1_000_000),
+  };
+  const context = new Context({
     backend,
     namespace: checkNamespace(options.namespace ?? "default"),
     random: options.random ?? systemRandom,
     emit: eventSink(options.onEvent),
-    maxWaitersPerName: checkCount("maxWaitersPerName", options.maxWaitersPerName ?? 1_000, 100_000),
-    maxWaiters: checkCount("maxWaiters", options.maxWaiters ?? 10_000, 1_000_000),
   });
+  const session = new Session(context, limits);
+  const admission = new Admission(context);
   const close = (): Promise<void> => session.close(defaults.graceMs);
   const named = (name: string): string => {
-    session.assertOpen();
+    context.assertOpen();
     return checkName("name", name);
   };
-  const line = (name: string, recipe: Recipe = "lock"): string => {
+  const resource = (name: string, recipe: Recipe = "lock"): Resource => {
     if (!recipes.includes(recipe)) throw invalidArgument(`recipe must be one of ${recipes.join(", ")}.`);
-    return resourceOf(session, recipe, named(name));
+    return resourceOf(context.namespace, recipe, named(name));
   };
   return {
     lock: (name) => createLock(session, named(name), defaults),
@@ -144,28 +142,21 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     election: (name, candidacy) => createElection(session, named(name), candidacy, defaults),
     membership: (name) => createMembership(session, named(name), defaults),
     idempotency: (scope, policy = {}) => {
-      session.assertOpen();
-      return createIdempotency(session, checkName("scope", scope), policy, defaults);
+      context.assertOpen();
+      return createIdempotency(context, admission, checkName("scope", scope), policy, defaults);
     },
     inspect: async (name, { recipe } = {}) => {
-      const { holders, line: waiting } = await backend.leases.inspect(line(name, recipe), {
-        timeoutMs: requestTimeoutMs,
-      });
-      return { holders: holders.map(describe), line: waiting.map(describe) };
+      const options = { timeoutMs: requestTimeoutMs };
+      const { holders, line } = await backend.leases.inspect(resource(name, recipe).name, options);
+      return { holders: holders.map(describe), line: line.map(describe) };
     },
     evict: async (name, owner, { recipe = "lock", force = false } = {}) => {
       if (!/^[0-9a-f]{32}$/.test(owner))
         throw invalidArgument("owner must be 32 hexadecimal digits, as inspect shows it.");
-      const request = {
-        resource: line(name, recipe),
-        owner,
-        announce: announced.includes(recipe),
-        timeoutMs: requestTimeoutMs,
-      };
+      const request = { resource: resource(name, recipe), owner, timeoutMs: requestTimeoutMs };
       return force ? backend.leases.release(request) : backend.leases.evict(request);
     },
     traits: backend.traits,
-    livesOn: (dependency) => dependency === backend || backend.livesOn(dependency),
     close,
     [Symbol.asyncDispose]: close,
   };

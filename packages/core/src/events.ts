@@ -4,55 +4,63 @@ import type { Degradation } from "./contract/backend.ts";
 import type { LossReason } from "./errors.ts";
 import type { RecordState } from "./idempotency/idempotency.ts";
 
-interface ClaimEvent {
+/** What every event of a claim says of it. */
+export interface ClaimEvent {
   /** The recipe: `lock`. Low cardinality: fit for a metric's label. */
   readonly recipe: string;
   /** The name the caller gave. */
   readonly name: string;
-  /** First 8 of the owner's 32 digits: enough to follow a claim through a log, too little to speak for it. */
+  /** First 8 of the owner's 32 digits: they follow a claim through a log, and cannot speak for it. */
   readonly claim: string;
 }
 
+/** The same of a granted claim. */
+export interface LeaseEvent extends ClaimEvent {
+  readonly fencingToken: bigint;
+}
+
 /**
- * `executing` (taken over, or after a release, if `attempt` is above 1), and how that ended: a `RecordState`, `failed` (stored)
- * or `fenced`. For a call that did not execute: `replayed`, `in-progress`, `mismatch`, `expired`.
+ * `executing`: the handler runs (above attempt 1 it was taken over, or begins after a release). How
+ * that ended is a `RecordState`, `failed` (stored) or `fenced`. A call that did not execute is
+ * `replayed`, `in-progress`, `mismatch` or `expired`.
  */
 export type IdempotencyOutcome =
   RecordState | "executing" | "failed" | "fenced" | "replayed" | "in-progress" | "mismatch" | "expired";
 
-/** What happened, in one process. Delivered to `onEvent`, and published on the channel `leasehold:<type>`. */
+/**
+ * What happened, in one process. Told to `onEvent`, and published on the diagnostics channel
+ * `leasehold:<type>`.
+ */
 export type LeaseholdEvent =
   /** The claim joined the line behind others. */
   | (ClaimEvent & { readonly type: "queued" })
   /** The store granted a waiting claim. */
-  | (ClaimEvent & { readonly type: "granted"; readonly fencingToken: bigint; readonly waitedMs: number })
+  | (LeaseEvent & { readonly type: "granted"; readonly waitedMs: number })
   /** The caller has its lease, after `waitedMs` from the call. */
-  | (ClaimEvent & { readonly type: "acquired"; readonly fencingToken: bigint; readonly waitedMs: number })
+  | (LeaseEvent & { readonly type: "acquired"; readonly waitedMs: number })
   /** The store acknowledged a renewal; `remainingMs` is what the lease has now. */
-  | (ClaimEvent & { readonly type: "renewed"; readonly fencingToken: bigint; readonly remainingMs: number })
-  /** A renewal failed. The lease is still held until its deadline; once per outage. */
-  | (ClaimEvent & {
+  | (LeaseEvent & { readonly type: "renewed"; readonly remainingMs: number })
+  /** A renewal failed. The lease is still held until its deadline. Told once per outage. */
+  | (LeaseEvent & {
       readonly type: "unconfirmed";
-      readonly fencingToken: bigint;
       readonly remainingMs: number;
       readonly error: Error;
     })
   /** The lease is lost: its signal has aborted. */
-  | (ClaimEvent & { readonly type: "lost"; readonly fencingToken: bigint; readonly reason: LossReason })
-  /** `release()` was answered, or was not (`unknown`: the SDK goes on trying in the background). */
-  | (ClaimEvent & {
+  | (LeaseEvent & { readonly type: "lost"; readonly reason: LossReason })
+  /** `release()` was answered, or was not (`unknown`): then the SDK goes on trying. */
+  | (LeaseEvent & {
       readonly type: "released";
-      readonly fencingToken: bigint;
       readonly outcome: "released" | "gone" | "unknown";
       readonly heldMs: number;
     })
-  /** A body ignores its aborted signal: it is still running `afterMs` later, and its lease is not released before it ends. */
-  | (ClaimEvent & { readonly type: "stuck"; readonly fencingToken: bigint; readonly afterMs: number })
+  /** A body ignores its aborted signal, `afterMs` later. Its lease is not released before it ends. */
+  | (LeaseEvent & { readonly type: "stuck"; readonly afterMs: number })
   /** A call under an idempotency key went a step further. */
   | {
       readonly type: "idempotency";
       readonly scope: string;
-      /** First 8 of the 64 digits that stand for the key: enough to follow it through a log, too little to use it. */
+      /** First 8 of the 64 digits that stand for the key: enough for a log, too little to use it. */
       readonly record: string;
       readonly outcome: IdempotencyOutcome;
       /** Of the execution; 0 where there is none. */
@@ -64,8 +72,8 @@ export type LeaseholdEvent =
 export type EventListener = (event: LeaseholdEvent) => void;
 
 /**
- * One function that tells the typed callback and the diagnostics channel. A listener that throws must not change what a
- * lock does, and must not be silent either: it becomes a process warning.
+ * One function that tells the typed callback and the diagnostics channel. A listener that throws
+ * must not change what a lock does, and must not be silent either: it becomes a process warning.
  */
 export function eventSink(listener?: EventListener): EventListener {
   return (event) => {

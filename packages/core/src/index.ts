@@ -1,5 +1,6 @@
 export { createCoordinator } from "./coordinator.ts";
-export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection, Recipe } from "./coordinator.ts";
+export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection } from "./coordinator.ts";
+export type { Recipe } from "./recipes/resource.ts";
 export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/line-resource.ts";
 export type { Lock } from "./recipes/lock.ts";
 export type { Semaphore } from "./recipes/semaphore.ts";
@@ -36,9 +37,14 @@ export { isStoredFailure, StoredFailure } from "./idempotency/stored-failure.ts"
 
 // Symbols above are for users. Symbols below are for authors of backends.
 
+export { again, Backoff } from "./base/again.ts";
+export type { Pace, Tries } from "./base/again.ts";
+export { within } from "./base/within.ts";
+export type { Bound } from "./base/within.ts";
+export { Belief } from "./lease/belief.ts";
+export type { Proof } from "./lease/belief.ts";
 export { invalidArgument } from "./errors.ts";
 export { staleToken } from "./fencing-guard.ts";
-export { ChangeFeed } from "./base/change-feed.ts";
 export { encodeName } from "./base/encode-name.ts";
 export type {
   BeginReply,
@@ -55,14 +61,13 @@ export type {
   InProgress,
   Mismatch,
 } from "./contract/idempotency-store.ts";
+export type { Backend, Degradation, Traits } from "./contract/backend.ts";
+export type { CallOptions, ChangeListener } from "./contract/call-options.ts";
 export type {
   Acknowledged,
   AcquireRequest,
-  Backend,
-  CallOptions,
   ClaimRef,
   ClaimView,
-  Degradation,
   Evicted,
   Gone,
   Granted,
@@ -76,7 +81,8 @@ export type {
   Renewed,
   RenewAnswer,
   RenewRequest,
+  Resource,
+  ShapedResource,
   Snapshot,
-  Traits,
   Unanswered,
-} from "./contract/backend.ts";
+} from "./contract/lease-store.ts";

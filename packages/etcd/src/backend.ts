@@ -80,11 +80,6 @@ class EtcdBackend implements Backend {
     this.idempotency = this.#records;
   }
 
-  /** By the addresses that were given: two names of one member are not seen through. */
-  livesOn(dependency: unknown): boolean {
-    return dependency === this || this.#endpoints.include(dependency);
-  }
-
   onDegraded(listener: (degradation: Degradation) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,6 +1,7 @@
 import type {
   BeginReply,
   BeginRequest,
+  ChangeListener,
   Degradation,
   ExtendReply,
   ExtendRequest,
@@ -78,9 +79,9 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
     return this.#telling(request.record, () => finishExecution(this.#parts, request));
   }
 
-  watch(record: string, signal: AbortSignal): AsyncIterable<void> {
+  watch(record: string, listener: ChangeListener): () => void {
     if (this.#closed) throw closedError();
-    return this.#watches.watch(record, signal);
+    return this.#watches.watch(record, listener);
   }
 
   /** The leases of this process on which executions hang that were not ended: they must lapse, and not be revoked. */

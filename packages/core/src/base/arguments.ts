@@ -1,4 +1,3 @@
-import type { Traits } from "../contract/backend.ts";
 import { invalidArgument } from "../errors.ts";
 
 /** Longest name, in bytes of UTF-8. */
@@ -33,7 +32,13 @@ export function checkNamespace(namespace: unknown): string {
   return namespace;
 }
 
-export function checkTtl(ttlMs: unknown, traits: Traits, backend: string, what: string = "ttlMs"): number {
+/** What a store asks of ttls. */
+interface TtlBounds {
+  readonly minTtlMs: number;
+  readonly ttlStepMs: number;
+}
+
+export function checkTtl(ttlMs: unknown, traits: TtlBounds, backend: string, what: string = "ttlMs"): number {
   if (typeof ttlMs !== "number" || !Number.isInteger(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 31 - 1)
     throw invalidArgument(
       `${what} must be a whole number of milliseconds from 1 to 2147483647; got ${show(ttlMs)}.`,

@@ -1,4 +1,4 @@
-import type { CallOptions } from "./backend.ts";
+import type { CallOptions, ChangeListener } from "./call-options.ts";
 import type { Instant } from "../base/clock.ts";
 
 /**
@@ -53,11 +53,11 @@ export interface IdempotencyStore {
   finish(request: FinishRequest): Promise<FinishReply>;
 
   /**
-   * Yields when watching has begun, and then whenever the record may have been finished, released or taken over; and after
-   * any interruption. A hint to ask again, as `LeaseStore.watch`; of records that were begun, or asked for, with `watched`.
-   * A lease that runs out may be silent. Ends when `signal` aborts or the backend is closed; never throws for an outage.
+   * Hears when the record of that name may have been finished, released or taken over. As
+   * `LeaseStore.watch`; only of records that were begun, or asked for, with `watched`. A lease that
+   * runs out may be silent. Throws `CLOSED`.
    */
-  watch(record: string, signal: AbortSignal): AsyncIterable<void>;
+  watch(record: string, listener: ChangeListener): () => void;
 }
 
 /** Names one execution of one record. */

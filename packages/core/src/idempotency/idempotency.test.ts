@@ -77,24 +77,6 @@ describe("round trips", () => {
     expect(calls).toEqual(["begin"]);
   });
 
-  it("a result that this process executed is replayed from memory, if that was asked for", async () => {
-    const { charges } = open({ cacheSize: 2, retentionMs: 60_000 });
-    for (const key of ["a", "b", "c"]) await charges.run(key, { fingerprint: 1 }, () => key);
-    calls.length = 0;
-    expect(await charges.run("c", { fingerprint: 1 }, () => 0)).toMatchObject({ value: "c", replayed: true });
-    await expect(charges.run("c", { fingerprint: 2 }, () => 0)).rejects.toEqual(
-      ofCode("IDEMPOTENCY_MISMATCH"),
-    );
-    expect(calls).toEqual([]);
-    await charges.run("a", { fingerprint: 1 }, () => 0);
-    expect(calls, "the least recently used is forgotten").toEqual(["begin"]);
-    await clock.advance(60_000);
-    expect(await charges.run("c", { fingerprint: 1 }, () => "again")).toMatchObject({
-      value: "again",
-      replayed: false,
-    });
-  });
-
   it("a hundred waiters cost a completion no more than one does", async () => {
     const executor = open();
     const gate = Promise.withResolvers<number>();

@@ -34,8 +34,6 @@ export interface IdempotencyOptions {
   readonly maxResultBytes?: number;
   /** Default: JSON that keeps undefined, bigint, Date and bytes. */
   readonly codec?: ResultCodec;
-  /** How many results of its own executions this process keeps to replay without asking the store. Default 0. */
-  readonly cacheSize?: number;
   /** Execute, without any protection, when the store cannot be reached. Default false: refuse, with the store's error. */
   readonly failOpen?: boolean;
 }

@@ -9,14 +9,14 @@ import {
   checkTtl,
 } from "../base/arguments.ts";
 import { encodeName } from "../base/encode-name.ts";
+import { drawOwner } from "../base/random.ts";
+import type { Context } from "../context.ts";
+import type { Backend } from "../contract/backend.ts";
+import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
 import { invalidArgument, LeaseholdError } from "../errors.ts";
 import type { IdempotencyOutcome } from "../events.ts";
-import type { Defaults } from "../recipes/line-resource.ts";
-import { drawOwner } from "../base/random.ts";
-import type { Session } from "../lease/session.ts";
-import { CompletedResults } from "./completed-results.ts";
-import { inProgress, type Entry } from "./begin.ts";
-import { Execution } from "./execution.ts";
+import { inProgress, type Admission } from "./admission.ts";
+import { Execution, type ExecutionTimes } from "./execution.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type {
   ExecutionContext,
@@ -25,32 +25,36 @@ import type {
   IdempotentResult,
   IdempotentRunOptions,
 } from "./idempotency.ts";
-import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
-import { resultCodec } from "./result-codec.ts";
 import { isOutage } from "./is-outage.ts";
 import { replay } from "./replay.ts";
-import { runExecution, type Settings } from "./run-execution.ts";
+import { resultCodec } from "./result-codec.ts";
+import { runExecution, type OutcomeSettings } from "./run-execution.ts";
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createIdempotency(
-  session: Session,
+  context: Context,
+  admission: Admission,
   scope: string,
   options: IdempotencyOptions,
-  defaults: Pick<Defaults, "waitMs">,
+  defaults: { readonly waitMs: number },
 ): Idempotency {
-  return new ScopedIdempotency(session, scope, checkOptions(session, options), {
-    waitMs: options.conflict === "wait" ? (options.waitMs ?? defaults.waitMs) : 0,
+  const { conflict, waitMs = defaults.waitMs } = options;
+  const checked = checkOptions(context.backend, options);
+  return new ScopedIdempotency(context, admission, scope, {
+    ...checked,
+    waitMs: conflict === "wait" ? waitMs : 0,
   });
 }
 
-interface CheckedOptions extends Settings {
+interface Settings extends OutcomeSettings, ExecutionTimes {
   readonly takeOver: boolean;
   readonly failOpen: boolean;
-  readonly cacheSize: number;
+  /** 0: a call that finds another executing is told so at once. */
+  readonly waitMs: number;
 }
 
-function checkOptions({ backend }: Session, options: IdempotencyOptions): CheckedOptions {
-  const { conflict = "reject", onExpired = "retry", waitMs = 0, cacheSize = 0 } = options;
+function checkOptions(backend: Backend, options: IdempotencyOptions): Omit<Settings, "waitMs"> {
+  const { conflict = "reject", onExpired = "retry", waitMs = 0 } = options;
   if (conflict !== "reject" && conflict !== "wait")
     throw invalidArgument('conflict must be "reject" or "wait".');
   if (onExpired !== "retry" && onExpired !== "fail")
@@ -73,25 +77,20 @@ function checkOptions({ backend }: Session, options: IdempotencyOptions): Checke
     codec: options.codec ?? resultCodec,
     takeOver: onExpired === "retry",
     failOpen: options.failOpen === true,
-    cacheSize: cacheSize === 0 ? 0 : checkCount("cacheSize", cacheSize, 1_000_000),
   };
 }
 
 class ScopedIdempotency implements Idempotency {
   readonly scope: string;
-  readonly #session: Session;
-  readonly #options: CheckedOptions;
-  readonly #waitMs: number;
-  readonly #entry: Entry;
-  readonly #results: CompletedResults;
+  readonly #context: Context;
+  readonly #admission: Admission;
+  readonly #settings: Settings;
 
-  constructor(session: Session, scope: string, options: CheckedOptions, { waitMs }: { waitMs: number }) {
+  constructor(context: Context, admission: Admission, scope: string, settings: Settings) {
     this.scope = scope;
-    this.#session = session;
-    this.#options = options;
-    this.#waitMs = waitMs;
-    this.#entry = session.entry;
-    this.#results = new CompletedResults(options.cacheSize, options.retentionMs, session.clock);
+    this.#context = context;
+    this.#admission = admission;
+    this.#settings = settings;
   }
 
   async run<T>(
@@ -99,7 +98,7 @@ class ScopedIdempotency implements Idempotency {
     options: IdempotentRunOptions,
     handler: (context: ExecutionContext) => T | Promise<T>,
   ): Promise<IdempotentResult<T>> {
-    this.#session.assertOpen();
+    this.#context.assertOpen();
     const record = this.#recordOf(checkName("key", key));
     checkFunction("handler", handler);
     // Once, and before the handler, which may change what it was given.
@@ -119,51 +118,40 @@ class ScopedIdempotency implements Idempotency {
     handler: (context: ExecutionContext) => T | Promise<T>,
   ): Promise<IdempotentResult<T>> {
     signal?.throwIfAborted();
-    const session = this.#session;
-    session.assertOpen();
-    const { leaseMs, retentionMs, takeOver, failOpen } = this.#options;
+    const context = this.#context;
+    context.assertOpen();
+    const { leaseMs, retentionMs, takeOver, waitMs, failOpen } = this.#settings;
     const downstreamKey = hashOf(`downstream\0${record}`);
-    const cached = this.#results.get(record);
-    if (cached !== null) {
-      const { fingerprint: known, ...result } = cached;
-      const reply: BeginReply =
-        known === fingerprint ? { kind: "finished", outcome: "completed", ...result } : { kind: "mismatch" };
-      return this.#answer<T>(record, reply);
-    }
-    const owner = drawOwner(session.random);
+    const owner = drawOwner(context.random);
     const request = { record, owner, fingerprint, leaseMs, retentionMs, takeOver };
     let reply: BeginReply;
     try {
-      reply = await this.#entry.enter(request, { waitMs: this.#waitMs, signal });
+      reply = await this.#admission.enter(request, { waitMs, signal });
     } catch (error) {
       if (!failOpen || !isOutage(error)) throw error;
       this.#tell(record, "unprotected", 0);
-      const value = await handler(unprotected(session, downstreamKey, this.#options.maxDurationMs));
+      const value = await handler(unprotected(context, downstreamKey, this.#settings.maxDurationMs));
       return { value, replayed: false, record: "unprotected", attempt: 0, fencingToken: 0n };
     }
     if (reply.kind !== "begun") return this.#answer<T>(record, reply);
-    const execution = new Execution(session, { record, owner }, reply, this.#options);
-    this.#tell(record, "executing", reply.attempt);
-    // The end of an attempt is the end of the work; a caller's own signal, without a policy, only ended the wait.
+    const execution = new Execution(context, { record, owner }, reply, this.#settings);
+    const { attempt } = reply;
+    this.#tell(record, "executing", attempt);
+    // The end of an attempt is the end of the work; a caller's own signal, without a policy, only
+    // ended the wait.
     const interrupt = (): void => execution.interrupt(signal?.reason);
     if (interruptible) signal?.addEventListener("abort", interrupt, { once: true });
-    const { token, attempt } = reply;
     const told = (outcome: IdempotencyOutcome): void => this.#tell(record, outcome, attempt);
-    const running = runExecution(session, execution, this.#options, { handler, downstreamKey, told });
-    session.attend(running);
-    const { result, body, since } = await running.finally(() =>
-      signal?.removeEventListener("abort", interrupt),
-    );
-    if (result.record === "stored" && body !== null)
-      this.#results.add(record, { fingerprint, body, token, attempt }, since);
-    return result;
+    const running = runExecution(context, execution, this.#settings, { handler, downstreamKey, told });
+    context.attend(running);
+    return running.finally(() => signal?.removeEventListener("abort", interrupt));
   }
 
   /** For a call that does not execute: the earlier result, or why there is none. */
   #answer<T>(record: string, reply: Exclude<BeginReply, { kind: "begun" }>): IdempotentResult<T> {
     if (reply.kind === "finished") {
       this.#tell(record, "replayed", reply.attempt);
-      return replay<T>(reply, this.#options);
+      return replay<T>(reply, this.#settings);
     }
     this.#tell(record, reply.kind, "attempt" in reply ? reply.attempt : 0);
     if (reply.kind === "in-progress") throw inProgress(reply.remainingMs);
@@ -181,12 +169,12 @@ class ScopedIdempotency implements Idempotency {
 
   /** Keys come from outside, and may be long or say something: what the store sees of one is its hash. */
   #recordOf(key: string): string {
-    return `${this.#session.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
+    return `${this.#context.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
   }
 
   #tell(record: string, outcome: IdempotencyOutcome, attempt: number): void {
     const { scope } = this;
-    this.#session.emit({ type: "idempotency", scope, record: record.slice(-64, -56), outcome, attempt });
+    this.#context.emit({ type: "idempotency", scope, record: record.slice(-64, -56), outcome, attempt });
   }
 }
 
@@ -195,13 +183,13 @@ function hashOf(text: string): string {
 }
 
 /** Of an execution that nothing protects. */
-function unprotected(session: Session, downstreamKey: string, maxDurationMs: number): ExecutionContext {
+function unprotected(context: Context, downstreamKey: string, maxDurationMs: number): ExecutionContext {
   return {
-    signal: session.closing,
+    signal: context.closing,
     attempt: 0,
     fencingToken: 0n,
     downstreamKey,
-    deadline: session.clock.now().wallMs + maxDurationMs,
+    deadline: context.clock.now().wallMs + maxDurationMs,
     remainingMs: 0,
   };
 }

@@ -1,6 +1,7 @@
+import { Backoff } from "../base/again.ts";
 import { ChangeFeed } from "../base/change-feed.ts";
-import { type Timer } from "../base/clock.ts";
-import type { Session } from "../lease/session.ts";
+import type { Timer } from "../base/clock.ts";
+import type { Context } from "../context.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
 
 /** A lease that ends is looked for this long after the store should have seen it. */
@@ -21,18 +22,19 @@ interface Waiter {
  */
 export class WaitingRoom {
   readonly fingerprint: string;
-  readonly #session: Session;
+  readonly #context: Context;
   readonly #record: string;
   readonly #onEmpty: () => void;
   readonly #waiters = new Set<Waiter>();
   readonly #over = new AbortController();
   readonly #feed: ChangeFeed = new ChangeFeed(this.#over.signal);
+  readonly #backoff: Backoff;
   #timer: Timer | null = null;
-  #failures = 0;
 
-  constructor(session: Session, { record, fingerprint }: BeginRequest, onEmpty: () => void) {
+  constructor(context: Context, { record, fingerprint }: BeginRequest, onEmpty: () => void) {
     this.fingerprint = fingerprint;
-    this.#session = session;
+    this.#context = context;
+    this.#backoff = new Backoff({ firstMs: 100, longestMs: 2_000 }, context.random);
     this.#record = record;
     this.#onEmpty = onEmpty;
     void this.#serve();
@@ -79,17 +81,13 @@ export class WaitingRoom {
 
   /** The watch begins before the first question, so nothing that follows the answer goes unseen. */
   async #serve(): Promise<void> {
-    const { idempotency } = this.#session.backend;
-    const watch = idempotency.watch(this.#record, this.#over.signal);
-    const pump = async (): Promise<void> => {
-      for await (const _ of watch) this.#feed.notify();
-    };
-    const pumping = pump().catch(() => undefined);
+    const { idempotency } = this.#context.backend;
+    const stopWatching = idempotency.watch(this.#record, this.#feed.notify);
     for await (const _ of this.#feed) {
       this.#timer?.cancel();
       await this.#ask();
     }
-    await pumping;
+    stopWatching();
   }
 
   async #ask(): Promise<void> {
@@ -97,12 +95,11 @@ export class WaitingRoom {
     if (first === undefined) return;
     let reply: BeginReply;
     try {
-      reply = await this.#session.backend.idempotency.begin(first.request);
-      this.#failures = 0;
+      reply = await this.#context.backend.idempotency.begin(first.request);
+      this.#backoff.reset();
     } catch (error) {
       if ((error as { permanent?: unknown }).permanent === true) return first.fail(error);
-      const delayMs = Math.min(100 * 2 ** this.#failures++, 2_000);
-      return this.#askIn(delayMs * (0.5 + this.#session.random.fraction()));
+      return this.#askIn(this.#backoff.nextMs());
     }
     if (reply.kind === "in-progress")
       return this.#askIn(Math.min(reply.remainingMs + afterLeaseMs, longestSilenceMs));
@@ -117,7 +114,7 @@ export class WaitingRoom {
   #askIn(delayMs: number): void {
     if (this.#waiters.size === 0) return;
     this.#timer?.cancel();
-    this.#timer = this.#session.clock.schedule(delayMs, this.#feed.notify, { keepAlive: true });
+    this.#timer = this.#context.clock.schedule(delayMs, this.#feed.notify, { keepAlive: true });
   }
 }
 

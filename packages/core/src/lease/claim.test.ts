@@ -1,8 +1,9 @@
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Granted, Queued, RenewAnswer } from "../contract/backend.ts";
-import { Claim, driftMarginMs } from "./claim.ts";
+import type { Granted, Queued, RenewAnswer } from "../contract/lease-store.ts";
+import { driftMarginMs } from "./belief.ts";
+import { Claim } from "./claim.ts";
 
 const ttlMs = 1_000;
 let clock: SimClock;
@@ -12,10 +13,13 @@ let claim: Claim;
 beforeEach(() => {
   clock = new SimClock();
   told = [];
-  claim = new Claim({ resource: "r", owner: "o" }, { ttlMs, capacity: 1, announce: false }, clock, {
-    granted: () => told.push("granted"),
+  const resource = { name: "r", capacity: 1, announce: false };
+  claim = new Claim({ resource, owner: "o", ttlMs }, clock, {
+    granted: () => {
+      told.push("granted");
+      claim.handTo({ lost: (reason) => told.push(`lost ${reason}`) });
+    },
     died: (reason) => told.push(`died ${reason}`),
-    lost: (reason) => told.push(`lost ${reason}`),
     ask: () => told.push("ask"),
   });
   claim.sending();

@@ -1,7 +1,8 @@
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Backend, RenewRequest } from "../contract/backend.ts";
+import type { Backend } from "../contract/backend.ts";
+import type { RenewRequest } from "../contract/lease-store.ts";
 import { createCoordinator, type Coordinator, type CoordinatorOptions } from "../coordinator.ts";
 import type { LeaseholdEvent } from "../events.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";

@@ -4,7 +4,7 @@ import type {
   ProposeRequest,
   RenewRequest,
   Snapshot,
-} from "../contract/backend.ts";
+} from "../contract/lease-store.ts";
 
 /** A claim as the store keeps it. */
 export interface StoredClaim {
@@ -59,11 +59,11 @@ export class Line {
       if (!mine.evicted) mine.expiresAtMs = nowMs + request.ttlMs;
       return this.#standing(mine, nowMs);
     }
-    if (this.#claims.length > 0 && this.#capacity !== request.capacity)
+    if (this.#claims.length > 0 && this.#capacity !== request.resource.capacity)
       return { kind: "refused", reason: "shape", capacity: this.#capacity };
 
     const waiting = this.#claims.filter((claim) => !claim.granted).length;
-    const fits = waiting === 0 && this.#used + request.weight <= request.capacity;
+    const fits = waiting === 0 && this.#used + request.weight <= request.resource.capacity;
     if (!fits && !request.queue) return { kind: "refused", reason: "held" };
     if (!fits && waiting >= request.maxWaiters) return { kind: "refused", reason: "full" };
 
@@ -78,7 +78,7 @@ export class Line {
       expiresAtMs: nowMs + request.ttlMs,
       granted: fits,
     };
-    this.#capacity = request.capacity;
+    this.#capacity = request.resource.capacity;
     if (fits) this.#used += request.weight;
     this.#claims.push(claim);
     this.#changed = true;

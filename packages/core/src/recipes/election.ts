@@ -1,5 +1,5 @@
 import { checkFunction, checkName, checkSignal, checkValue } from "../base/arguments.ts";
-import type { Snapshot } from "../contract/backend.ts";
+import type { Snapshot } from "../contract/lease-store.ts";
 import { decodeClaimValue } from "./claim-value.ts";
 import { sleep, stayAlive } from "../base/clock.ts";
 import { isLeaseholdError } from "../errors.ts";
@@ -60,13 +60,13 @@ export function createElection(
 ): Election {
   const candidate = checkName("candidate", options?.candidate);
   const value = checkValue(options.value ?? "");
-  const shape = { recipe: "election", capacity: 1, announce: true };
   // An election waits for as long as it takes.
-  const line = new LineResource(session, name, shape, { ...defaults, waitMs: Infinity });
+  const patient = { ...defaults, waitMs: Infinity };
+  const line = new LineResource(session, name, { recipe: "election", capacity: 1 }, patient);
   const campaign = async (campaignOptions: CampaignOptions = {}): Promise<HeldLeadership> => {
     const { metadata } = campaignOptions;
     // Read once: what the claim says of itself is also what stays beside everything it will proclaim.
-    const sinceMs = session.clock.now().wallMs;
+    const sinceMs = session.context.clock.now().wallMs;
     const content = { candidate, metadata, label: defaults.label, sinceMs };
     const lease = await line.acquire({ weight: 1, candidate, value, sinceMs }, campaignOptions);
     return new HeldLeadership(line, lease, content);
@@ -76,8 +76,8 @@ export function createElection(
     campaign,
     lead: async (body, leadOptions = {}) => lead(line, campaign, checkFunction("body", body), leadOptions),
     leader: async () => {
-      session.assertOpen();
-      return leaderOf(await look(session, line.resource));
+      session.context.assertOpen();
+      return leaderOf(await look(session, line.resource.name));
     },
     observe: ({ signal } = {}) => leaders(line, checkSignal(signal)),
   };
@@ -100,7 +100,9 @@ async function lead(
       if (isOver()) return;
       // The place in line died: a pause, a flush. Stand again, but not in a tight loop.
       if (!isLeaseholdError(error, "LEASE_LOST")) throw error;
-      await sleep(session.clock, 50 + 100 * session.random.fraction(), signal, { keepAlive: true });
+      await sleep(session.context.clock, 50 + 100 * session.context.random.fraction(), signal, {
+        keepAlive: true,
+      });
       continue;
     }
     if (await ranToItsEnd(line, leadership, body, signal)) return;
@@ -119,7 +121,7 @@ async function ranToItsEnd(
   signal?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted === true) stop();
   // A leader may do nothing but wait to be told; a process that leads must not end for that.
-  const alive = stayAlive(line.session.clock);
+  const alive = stayAlive(line.session.context.clock);
   try {
     await line.runUnder(lease, () => {
       const work = (async () => body(leadership))();
@@ -146,7 +148,7 @@ async function* leaders(
 ): AsyncGenerator<Leader | null, void, undefined> {
   let last: Leader | null | undefined;
   let highest = -1n;
-  for await (const snapshot of observe(session, resource, signal)) {
+  for await (const snapshot of observe(session, resource.name, signal)) {
     const leader = leaderOf(snapshot);
     if (leader !== null && leader.term < highest) continue;
     if (leader !== null) highest = leader.term;

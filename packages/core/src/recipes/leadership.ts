@@ -1,6 +1,7 @@
 import { checkValue } from "../base/arguments.ts";
 import { encodeClaimValue, type ClaimContent } from "./claim-value.ts";
-import type { HeldLease, Lease } from "../lease/lease.ts";
+import type { HeldLease } from "../lease/held-lease.ts";
+import type { Lease } from "../lease/lease.ts";
 import type { LineResource } from "./line-resource.ts";
 
 /** A lease of an election. Its fencing token is the term. */
@@ -85,16 +86,9 @@ export class HeldLeadership implements Leadership {
     // Numbered at the call: of two proclamations the later call wins, in whatever order they arrive.
     const sequence = ++this.#sequence;
     const { owner, term: ticket } = this;
-    const request = {
-      resource,
-      owner,
-      ticket,
-      value: text,
-      sequence,
-      announce: true,
-      timeoutMs: requestTimeoutMs,
-    };
-    if (await session.backend.leases.propose(request)) return;
+    const { leases } = session.context.backend;
+    const request = { resource, owner, ticket, value: text, sequence, timeoutMs: requestTimeoutMs };
+    if (await leases.propose(request)) return;
     // The store has answered as it would have a renewal: no need to believe until the next one.
     this.lease.claim.renewed(ticket, { kind: "gone" });
     this.assertHeld();

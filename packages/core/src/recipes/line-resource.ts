@@ -1,10 +1,12 @@
-import { Acquisition, type Acquirable } from "../lease/acquisition.ts";
 import { checkDuration, checkFunction, checkSignal, checkTtl } from "../base/arguments.ts";
-import { encodeClaimValue, type Metadata } from "./claim-value.ts";
-import { invalidArgument, isLeaseholdError, LeaseholdError, LeaseLostError } from "../errors.ts";
-import type { HeldLease } from "../lease/lease.ts";
 import type { RunPolicy } from "../base/policy.ts";
+import type { ShapedResource } from "../contract/lease-store.ts";
+import { invalidArgument, isLeaseholdError, LeaseholdError, LeaseLostError } from "../errors.ts";
+import { Acquisition, type Acquirable } from "../lease/acquisition.ts";
+import type { HeldLease } from "../lease/held-lease.ts";
 import type { Session } from "../lease/session.ts";
+import { encodeClaimValue, type Metadata } from "./claim-value.ts";
+import { resourceOf, type Recipe } from "./resource.ts";
 
 export interface AcquireOptions {
   /** How long the lease outlives its last renewal, in milliseconds. Default: the coordinator's (15,000). */
@@ -36,12 +38,10 @@ export interface Defaults {
   readonly label: string | undefined;
 }
 
-/** What makes a recipe of a line: one resource, one shape. */
+/** What makes a recipe of a line. */
 export interface LineShape {
-  readonly recipe: string;
+  readonly recipe: Recipe;
   readonly capacity: number;
-  /** Whether changes are announced to observers. */
-  readonly announce: boolean;
 }
 
 /** What one claim is, beside the options of its caller. */
@@ -53,30 +53,26 @@ export interface ClaimDetails {
   readonly sinceMs?: number;
 }
 
-/** The name under which a store knows a recipe's line. Recipes live in names of their own: `lock:x` is not `semaphore:x`. */
-export function resourceOf(session: Session, recipe: string, name: string): string {
-  return `${session.namespace}:${recipe}:${name}`;
-}
-
 /** One resource of one shape: what all recipes do with it. */
 export class LineResource {
   readonly name: string;
-  readonly resource: string;
+  readonly resource: ShapedResource;
   readonly session: Session;
   readonly defaults: Defaults;
-  readonly #shape: LineShape;
+  readonly recipe: Recipe;
 
   constructor(session: Session, name: string, shape: LineShape, defaults: Defaults) {
+    const { recipe, capacity } = shape;
     this.name = name;
-    this.resource = resourceOf(session, shape.recipe, name);
+    this.recipe = recipe;
+    this.resource = { ...resourceOf(session.context.namespace, recipe, name), capacity };
     this.session = session;
     this.defaults = defaults;
-    this.#shape = shape;
   }
 
   /** For messages: `lock "order:42"`. */
   get subject(): string {
-    return `${this.#shape.recipe} ${JSON.stringify(this.name)}`;
+    return `${this.recipe} ${JSON.stringify(this.name)}`;
   }
 
   async acquire(claim: ClaimDetails, options: AcquireOptions): Promise<HeldLease> {
@@ -87,21 +83,19 @@ export class LineResource {
 
   /** Null: held elsewhere, and `waitMs` is 0. */
   async claim(claim: ClaimDetails, options: AcquireOptions): Promise<HeldLease | null> {
-    const { session, defaults, resource, name } = this;
-    session.assertOpen();
+    const { session, defaults, resource, recipe, name } = this;
+    const { context } = session;
+    context.assertOpen();
     const { ttlMs = defaults.ttlMs, waitMs = defaults.waitMs, metadata } = options;
-    const { traits, name: backendName } = session.backend;
+    const { traits, name: backendName } = context.backend;
     const { weight, ...content } = claim;
     const what: Acquirable = {
-      ...this.#shape,
-      name,
-      resource,
-      weight,
+      ...{ recipe, name, resource, weight },
       ttlMs: checkTtl(ttlMs, traits, backendName),
       waitMs: checkDuration("waitMs", waitMs, { infinite: true }),
       signal: checkSignal(options.signal),
       value: encodeClaimValue({
-        sinceMs: session.clock.now().wallMs,
+        sinceMs: context.clock.now().wallMs,
         ...content,
         metadata,
         label: defaults.label,
@@ -177,7 +171,7 @@ export class LineResource {
     const { graceMs } = this.defaults;
     let cancel = (): void => {};
     const watch = (): void => {
-      const timer = this.session.clock.schedule(graceMs, () => lease.stuck(graceMs));
+      const timer = this.session.context.clock.schedule(graceMs, () => lease.stuck(graceMs));
       cancel = () => timer.cancel();
     };
     if (lease.signal.aborted) watch();

@@ -33,7 +33,7 @@ export interface Lock {
 
 /** A lock is a line of capacity 1 and weight 1. */
 export function createLock(session: Session, name: string, defaults: Defaults): Lock {
-  const line = new LineResource(session, name, { recipe: "lock", capacity: 1, announce: false }, defaults);
+  const line = new LineResource(session, name, { recipe: "lock", capacity: 1 }, defaults);
   return lockOf(line, 1);
 }
 

@@ -1,5 +1,5 @@
 import { checkSignal, checkValue } from "../base/arguments.ts";
-import type { Snapshot } from "../contract/backend.ts";
+import type { Snapshot } from "../contract/lease-store.ts";
 import { decodeClaimValue } from "./claim-value.ts";
 import type { Lease } from "../lease/lease.ts";
 import { LineResource, type AcquireOptions, type Defaults } from "./line-resource.ts";
@@ -33,18 +33,13 @@ export interface Membership {
 
 /** A membership is a line with room for everybody, whose claims say what their members are. */
 export function createMembership(session: Session, name: string, defaults: Defaults): Membership {
-  const line = new LineResource(
-    session,
-    name,
-    { recipe: "membership", capacity: maxCapacity, announce: true },
-    defaults,
-  );
+  const line = new LineResource(session, name, { recipe: "membership", capacity: maxCapacity }, defaults);
   return {
     name,
     join: async (options) => line.acquire({ weight: 1, value: checkValue(options?.value) }, options),
     members: async () => {
-      session.assertOpen();
-      return membersOf(await look(session, line.resource));
+      session.context.assertOpen();
+      return membersOf(await look(session, line.resource.name));
     },
     observe: ({ signal } = {}) => changes(line, checkSignal(signal)),
   };
@@ -55,7 +50,7 @@ async function* changes(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly Member[], void, undefined> {
   let last: string | undefined;
-  for await (const snapshot of observe(session, resource, signal)) {
+  for await (const snapshot of observe(session, resource.name, signal)) {
     const members = membersOf(snapshot);
     const text = JSON.stringify(members.map(({ id, value }) => [id, value]));
     if (text === last) continue;

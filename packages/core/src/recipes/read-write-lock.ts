@@ -17,7 +17,6 @@ export interface ReadWriteLock {
 
 /** A line of the largest capacity, of which a reader takes one and a writer all. */
 export function createReadWriteLock(session: Session, name: string, defaults: Defaults): ReadWriteLock {
-  const shape = { recipe: "readWriteLock", capacity: maxCapacity, announce: false };
-  const line = new LineResource(session, name, shape, defaults);
+  const line = new LineResource(session, name, { recipe: "readWriteLock", capacity: maxCapacity }, defaults);
   return { name, read: lockOf(line, 1), write: lockOf(line, maxCapacity) };
 }

@@ -42,7 +42,7 @@ export function createSemaphore(
   defaults: Defaults,
 ): Semaphore {
   const capacity = checkCount("permits", permits, maxCapacity);
-  const line = new LineResource(session, name, { recipe: "semaphore", capacity, announce: false }, defaults);
+  const line = new LineResource(session, name, { recipe: "semaphore", capacity }, defaults);
   const details = (options: Permits): { weight: number } => ({
     weight: checkCount("permits", options.permits ?? 1, capacity),
   });

@@ -1,4 +1,5 @@
-import type { ClaimRef } from "@leasehold/core";
+import type {} from "@leasehold/core";
+import type { ClaimName } from "../format/claim-request.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { hasTicket, isOwnedBy } from "../format/claim-compares.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
@@ -15,7 +16,7 @@ export type Doomed =
   /** Whatever claim of this owner the key holds: an acquire was not answered, so its ticket is not known (rule R2). */
   | { readonly key: Buffer; readonly owner: string }
   /** Whatever the owner has on the resource: it was not acquired by this process, so all must be looked for. */
-  | ClaimRef;
+  | ClaimName;
 
 /** Deletes it if it is there. True when it was. */
 export async function deleteClaim(
@@ -39,7 +40,7 @@ export async function deleteClaim(
 async function find(
   calls: Calls,
   keys: ClaimKeys,
-  { resource, owner }: ClaimRef,
+  { resource, owner }: ClaimName,
   timeoutMs: number,
 ): Promise<{ key: Buffer; ticket: bigint } | undefined> {
   const line = await readLine(calls, keys, resource, timeoutMs, { values: true });

@@ -1,11 +1,12 @@
-import { elapsedMs, type Acknowledged, type ClaimRef, type Clock, type Instant } from "@leasehold/core";
+import { elapsedMs, type Acknowledged, type Clock, type Instant } from "@leasehold/core";
+import type { ClaimName } from "../format/claim-request.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 
 /** What an acknowledgement proved of how long a claim lives. */
 export type Proof = Omit<Acknowledged, "ticket">;
 
 /** A claim of this process, as the store has acknowledged it. */
-export interface OwnClaim extends ClaimRef {
+export interface OwnClaim extends ClaimName {
   readonly key: Buffer;
   readonly capacity: number;
   readonly weight: number;
@@ -30,7 +31,7 @@ export function hasLapsed(claim: OwnClaim, clock: Clock): boolean {
 }
 
 /** What this process knows of one owner: one acquire call, with all its tries. The shape is that of the first try. */
-export interface OwnerRecord extends ClaimRef {
+export interface OwnerRecord extends ClaimName {
   readonly capacity: number;
   readonly weight: number;
   /** Where all tries of this owner write: the second finds the claim of the first. */

@@ -1,4 +1,5 @@
-import { encodeName, type AcquireRequest, type ClaimRef } from "@leasehold/core";
+import { encodeName } from "@leasehold/core";
+import type { ClaimName, JoinRequest } from "../format/claim-request.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
@@ -24,7 +25,7 @@ export class Roster {
   }
 
   /** An acquire begins. From before its request leaves, a sweep must not touch what it may write. */
-  enter(request: AcquireRequest): OwnerRecord {
+  enter(request: JoinRequest): OwnerRecord {
     const record = this.find(request) ?? this.#add(request);
     record.pending += 1;
     return record;
@@ -37,7 +38,7 @@ export class Roster {
     else this.#freeIfOver(record);
   }
 
-  find(ref: ClaimRef): OwnerRecord | undefined {
+  find(ref: ClaimName): OwnerRecord | undefined {
     return this.#records.get(idOf(ref));
   }
 
@@ -70,7 +71,7 @@ export class Roster {
    * The owner is released: from now on whatever it has in the store is litter. Answers what was known of it; `deleted` must
    * follow. `departedForMs`: for so long a copy of an acquire of this owner may still arrive.
    */
-  release(ref: ClaimRef, nowMs: number, departedForMs: number): OwnerRecord | undefined {
+  release(ref: ClaimName, nowMs: number, departedForMs: number): OwnerRecord | undefined {
     const record = this.find(ref);
     if (departedForMs > 0) this.#departed.set(idOf(ref), nowMs + departedForMs);
     if (record === undefined) return undefined;
@@ -92,7 +93,7 @@ export class Roster {
     this.#freeIfOver(record);
   }
 
-  hasDeparted(ref: ClaimRef, nowMs: number): boolean {
+  hasDeparted(ref: ClaimName, nowMs: number): boolean {
     return (this.#departed.get(idOf(ref)) ?? -Infinity) > nowMs;
   }
 
@@ -106,7 +107,7 @@ export class Roster {
     return this.#departed.size > 0;
   }
 
-  #add({ resource, owner, capacity, weight, value }: AcquireRequest): OwnerRecord {
+  #add({ resource, owner, capacity, weight, value }: JoinRequest): OwnerRecord {
     const slot = this.#slots.take(lineOf(resource, capacity, weight));
     const key = this.#keys.claim(resource, capacity, weight, slot);
     const stored = encodeRecord({ owner, sequence: 0, evicted: false, value });
@@ -133,7 +134,7 @@ export class Roster {
   }
 }
 
-function idOf({ resource, owner }: ClaimRef): string {
+function idOf({ resource, owner }: ClaimName): string {
   return `${encodeName(resource)}/${owner}`;
 }
 

@@ -48,15 +48,6 @@ export class Endpoints {
     return member;
   }
 
-  /** Whether `source` is a client, an address or a list of addresses of one of the members. */
-  include(source: unknown): boolean {
-    if (typeof source === "string") return this.#members.some(({ host }) => host === address(source));
-    if (typeof source !== "object" || source === null) return false;
-    if (Array.isArray(source)) return source.some((each) => this.include(each));
-    if ("hosts" in source) return this.include(source.hosts);
-    return this.#members.some(({ client }) => client === source);
-  }
-
   /** The endpoint did not serve: the next call asks another member, if there is one. */
   moveOn(from: Endpoint): void {
     if (this.#members[this.#current] === from) this.#current = (this.#current + 1) % this.#members.length;

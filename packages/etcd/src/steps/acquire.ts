@@ -1,11 +1,5 @@
-import {
-  LeaseholdError,
-  type AcquireRequest,
-  type Granted,
-  type Queued,
-  type Random,
-  type Refused,
-} from "@leasehold/core";
+import { LeaseholdError, type Granted, type Queued, type Random, type Refused } from "@leasehold/core";
+import type { JoinRequest } from "../format/claim-request.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
@@ -37,12 +31,18 @@ type Answer = Granted | Queued | Refused;
 const tries = 3;
 
 /** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
-export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
+export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<Answer> {
   const { roster, calls } = parts;
   if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
-  const record = roster.enter(request);
+  const deadline = new Deadline(calls.clock, request.timeoutMs);
+  let record = roster.enter(request);
   try {
-    return await new Acquisition(parts, request, record).run();
+    if ((await endLapsed(parts, record, deadline)) && roster.has(record)) {
+      // The weight and the value of the dead claim were its own: the new one has those of this request.
+      roster.leave(record);
+      record = roster.enter(request);
+    }
+    return await new Acquisition(parts, request, record, deadline).run();
   } catch (error) {
     const failure = toLeaseholdError(error, "acquire", true);
     // A copy of it may be carried out later; until its release, a key of this owner is not litter.
@@ -53,21 +53,47 @@ export async function acquireClaim(parts: Parts, request: AcquireRequest): Promi
   }
 }
 
+/**
+ * A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, and the owner joins anew
+ * (rule R2). Whether there was one.
+ */
+async function endLapsed(
+  { calls, keys, watches }: Parts,
+  record: OwnerRecord,
+  deadline: Deadline,
+): Promise<boolean> {
+  const { claim } = record;
+  if (claim === undefined || !hasLapsed(claim, calls.clock)) return false;
+  watches.delete(claim);
+  const { key, ticket } = claim;
+  await beforeWriting(deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
+  record.claim = undefined;
+  return true;
+}
+
+/** What fails before the claim is written leaves no doubt about the claim. */
+async function beforeWriting<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw toLeaseholdError(error, "lease", false);
+  }
+}
+
 class Acquisition {
   readonly #parts: Parts;
-  readonly #request: AcquireRequest;
+  readonly #request: JoinRequest;
   readonly #record: OwnerRecord;
   readonly #deadline: Deadline;
 
-  constructor(parts: Parts, request: AcquireRequest, record: OwnerRecord) {
+  constructor(parts: Parts, request: JoinRequest, record: OwnerRecord, deadline: Deadline) {
     this.#parts = parts;
     this.#request = request;
     this.#record = record;
-    this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
+    this.#deadline = deadline;
   }
 
   async run(): Promise<Answer> {
-    await this.#endLapsed();
     for (let left = tries; left > 0; left--) {
       const answer = await this.#try();
       if (answer === undefined) continue;
@@ -86,7 +112,7 @@ class Acquisition {
   async #try(): Promise<Answer | undefined> {
     const { calls, keys, leases } = this.#parts;
     const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
-    const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    const lease = await beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
       const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
@@ -101,26 +127,6 @@ class Acquisition {
       if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
       leases.lost(lease);
       return undefined;
-    }
-  }
-
-  /** A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, but joins anew (rule R2). */
-  async #endLapsed(): Promise<void> {
-    const { claim } = this.#record;
-    const { calls, keys, watches } = this.#parts;
-    if (claim === undefined || !hasLapsed(claim, calls.clock)) return;
-    watches.delete(claim);
-    const { key, ticket } = claim;
-    await this.#beforeWriting(deleteClaim(calls, keys, { key, ticket }, this.#deadline.leftMs));
-    this.#record.claim = undefined;
-  }
-
-  /** What fails before the claim is written leaves no doubt about the claim. */
-  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
-    } catch (error) {
-      throw toLeaseholdError(error, "lease", false);
     }
   }
 

@@ -1,4 +1,5 @@
-import { sleep, type CallOptions, type ClaimRef } from "@leasehold/core";
+import { sleep, type CallOptions } from "@leasehold/core";
+import type { ClaimName } from "../format/claim-request.ts";
 import type { ITxnRequest } from "etcd3";
 import type { Parts } from "./acquire.ts";
 import { hasTicket, isUnchanged } from "../format/claim-compares.ts";
@@ -23,7 +24,7 @@ const makeGoodEveryMs = 1_000;
  * was granted before the move too, so it is refreshed once after it. Without that it would be short by the time that the
  * move took, which may be long if a network holds the request back.
  */
-export async function evictClaim(parts: Parts, request: ClaimRef & CallOptions): Promise<boolean> {
+export async function evictClaim(parts: Parts, request: ClaimName & CallOptions): Promise<boolean> {
   const eviction = new Eviction(parts, request);
   try {
     return await eviction.run(request.timeoutMs);
@@ -35,11 +36,11 @@ export async function evictClaim(parts: Parts, request: ClaimRef & CallOptions):
 
 class Eviction {
   readonly #parts: Parts;
-  readonly #ref: ClaimRef;
+  readonly #ref: ClaimName;
   /** A move to it was sent, and it is not known whether it has been refreshed after that. */
   #doubtful: SharedLease | undefined;
 
-  constructor(parts: Parts, { resource, owner }: ClaimRef) {
+  constructor(parts: Parts, { resource, owner }: ClaimName) {
     this.#parts = parts;
     this.#ref = { resource, owner };
   }

@@ -1,4 +1,5 @@
-import type { AcquireRequest, Refused } from "@leasehold/core";
+import type { Refused } from "@leasehold/core";
+import type { JoinRequest } from "../format/claim-request.ts";
 import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Calls } from "../rpc/calls.ts";
 import { isEmpty } from "../format/claim-compares.ts";
@@ -30,7 +31,7 @@ export async function joinLine(
   calls: Calls,
   keys: ClaimKeys,
   lease: SharedLease,
-  request: AcquireRequest,
+  request: JoinRequest,
   record: OwnerRecord,
   deadline: Deadline,
 ): Promise<Joined> {
@@ -42,7 +43,7 @@ export async function joinLine(
 class Join {
   readonly #calls: Calls;
   readonly #keys: ClaimKeys;
-  readonly #request: AcquireRequest;
+  readonly #request: JoinRequest;
   readonly #deadline: Deadline;
   readonly #own: Buffer;
   readonly #put: IRequestOp;
@@ -52,7 +53,7 @@ class Join {
     calls: Calls,
     keys: ClaimKeys,
     lease: SharedLease,
-    request: AcquireRequest,
+    request: JoinRequest,
     record: OwnerRecord,
     deadline: Deadline,
   ) {

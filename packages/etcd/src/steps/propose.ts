@@ -1,4 +1,5 @@
 import type { ProposeRequest } from "@leasehold/core";
+import type { Named } from "../format/claim-request.ts";
 import type { Parts } from "./acquire.ts";
 import { hasTicket, isBefore, isOnLease } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
@@ -16,7 +17,7 @@ interface Place extends Pick<LoneClaim, "key" | "leaseId"> {
 const tries = 3;
 
 /** Replaces the value of a granted claim: one transaction for a claim of this process, a read before it for any other. */
-export async function proposeValue(parts: Parts, request: ProposeRequest): Promise<boolean> {
+export async function proposeValue(parts: Parts, request: Named<ProposeRequest>): Promise<boolean> {
   const deadline = new Deadline(parts.calls.clock, request.timeoutMs);
   let place = known(parts, request);
   if (place === false) return false;
@@ -33,7 +34,7 @@ export async function proposeValue(parts: Parts, request: ProposeRequest): Promi
 /** A grant is final, so this process need not ask about its own. False: the claim is dead. Undefined: the store must tell. */
 function known(
   { roster, calls, sweeper, watches }: Parts,
-  request: ProposeRequest,
+  request: Named<ProposeRequest>,
 ): Place | false | undefined {
   const claim = roster.find(request)?.claim;
   if (claim?.ticket !== request.ticket || claim.evicted) return undefined;
@@ -49,7 +50,7 @@ function known(
 /** Undefined: there is no such claim, or it waits. */
 async function find(
   { calls, keys }: Parts,
-  { resource, owner, ticket }: ProposeRequest,
+  { resource, owner, ticket }: Named<ProposeRequest>,
   deadline: Deadline,
 ): Promise<Place | undefined> {
   try {
@@ -69,7 +70,7 @@ async function find(
  */
 async function write(
   { calls, keys }: Parts,
-  { owner, ticket, value, sequence }: ProposeRequest,
+  { owner, ticket, value, sequence }: Named<ProposeRequest>,
   { key, leaseId, evicted }: Place,
   deadline: Deadline,
 ): Promise<boolean | Place | undefined> {

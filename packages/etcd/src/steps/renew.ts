@@ -1,4 +1,5 @@
 import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
+import type { Named } from "../format/claim-request.ts";
 import type { Parts } from "./acquire.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { hasLapsed, type OwnClaim, type Proof } from "../ownership/own-claim.ts";
@@ -17,7 +18,7 @@ interface Refresh {
 /** Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per line that is waited in. */
 export async function renewClaims(
   parts: Parts,
-  requests: readonly RenewRequest[],
+  requests: readonly Named<RenewRequest>[],
   { timeoutMs }: CallOptions,
 ): Promise<RenewAnswer[]> {
   const batch = new Renewal(parts, new Deadline(parts.calls.clock, timeoutMs));
@@ -42,7 +43,7 @@ class Renewal {
     this.#deadline = deadline;
   }
 
-  async renew(request: RenewRequest): Promise<RenewAnswer> {
+  async renew(request: Named<RenewRequest>): Promise<RenewAnswer> {
     const record = this.#parts.roster.find(request);
     const claim = record?.claim;
     // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
@@ -77,7 +78,7 @@ class Renewal {
   }
 
   /** A claim that this process did not acquire, or is not sure of: the store tells its lease and its ticket. */
-  async #renewUnsure(request: RenewRequest, claim: OwnClaim | undefined): Promise<RenewAnswer> {
+  async #renewUnsure(request: Named<RenewRequest>, claim: OwnClaim | undefined): Promise<RenewAnswer> {
     const mine = claim?.ticket === request.ticket ? claim : undefined;
     const before = await this.#seen(request);
     if (before === undefined) return this.#gone(mine);
@@ -97,7 +98,7 @@ class Renewal {
   }
 
   /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
-  async #seen({ resource, owner, ticket }: RenewRequest): Promise<LineClaim | undefined> {
+  async #seen({ resource, owner, ticket }: Named<RenewRequest>): Promise<LineClaim | undefined> {
     const { calls, keys } = this.#parts;
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { values: true });
     const found = line.withTicket(ticket);

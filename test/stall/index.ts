@@ -1,0 +1,4 @@
+export { LateError, patienceMs } from "../servers/wait-until.ts";
+export { expectUsable, expectWithin, unlessStalled } from "./bounds.ts";
+export { beatHeart, type Stall } from "./heartbeat.ts";
+export { stalls } from "./stall-log.ts";
