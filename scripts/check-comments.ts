@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { root } from "./packages.ts";
@@ -7,13 +7,17 @@ import { CommandFailed, run } from "./run.ts";
 /** Comments are read more often than code, and in narrower windows: beside a diff, in a hover. */
 const maxColumns = 100;
 
+const mayBeComment = /\/\/|\/\*|^\s*\*/;
+
 /**
  * Finds every line of a comment, in every tracked `*.ts`, that ends beyond column 100. A URL that
  * has its line to itself is exempt, since it cannot be broken.
  */
 export async function longComments(): Promise<string[]> {
   const listed = await run("git", ["ls-files", "-z", "*.ts"]);
-  return listed.split("\0").flatMap((path) => (path === "" ? [] : longCommentsOf(path)));
+  return listed
+    .split("\0")
+    .flatMap((path) => (path !== "" && existsSync(join(root, path)) ? longCommentsOf(path) : []));
 }
 
 /** @throws CommandFailed with all of them */
@@ -26,8 +30,10 @@ export async function checkComments(): Promise<void> {
 function longCommentsOf(path: string): string[] {
   const text = readFileSync(join(root, path), "utf8");
   const lines = text.split("\n");
-  const suspects = lines.flatMap((line, index) => (columns(line) > maxColumns ? [index] : []));
-  // Most files have no long line at all, and need no parsing.
+  const suspects = lines.flatMap((line, index) =>
+    columns(line) > maxColumns && mayBeComment.test(line) ? [index] : [],
+  );
+  // Most files have none, and need no parsing.
   if (suspects.length === 0) return [];
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest);
   const commented = commentedLines(source);
