@@ -26,7 +26,7 @@ export interface MemberContext<Config, Heard, Told> extends MemberSpec<Config> {
   readonly tell: (message: Told) => void;
   /** Calls `hear` with each message, also with those that came before. */
   readonly listen: (hear: (message: Heard) => void) => void;
-  /** Aborts when a simulated process is killed, to close what the kernel would close of a real one. */
+  /** Aborts when a simulated process is killed: close what the kernel would close of a real one. */
   readonly killed: AbortSignal;
 }
 
