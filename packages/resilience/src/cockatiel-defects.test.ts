@@ -9,7 +9,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 
 import { constantBackoff, exponentialBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import { retry } from "./retry/retry.ts";
 
 let clock: SimClock;

@@ -6,9 +6,11 @@ import { beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 
 import { constantBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError, type BrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import type { Policy, PolicyContext } from "./base/policy.ts";
-import { retry, type RetryContext, type RetryPolicy } from "./retry/retry.ts";
+import type { RetryContext } from "./retry/call-limits.ts";
+import { retry, type RetryPolicy } from "./retry/retry.ts";
 
 let clock: SimClock;
 

@@ -7,7 +7,8 @@ import { beforeEach, expect, it } from "vitest";
 
 import { constantBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import type { RetryOptions } from "./retry/retry-options.ts";
 import { retryOutcome } from "./retry/retry-outcome.ts";
 import { retry, type RetryPolicy } from "./retry/retry.ts";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { readWindow, type CallWindow, type WindowOptions } from "./call-window.ts";
+import { readWindow, type CallWindow } from "./call-window.ts";
+import type { WindowOptions } from "./circuit-breaker.ts";
 
 function windowOf(options: WindowOptions & { slowCallMs?: number }): CallWindow {
   return readWindow(options)();

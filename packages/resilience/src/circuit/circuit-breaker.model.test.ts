@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 
 import { isBrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitState } from "./circuit-breaker.ts";
+import type { CircuitState } from "./circuit-breaker.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 
 const failuresToOpen = 3;
 const openMs = 1_000;

@@ -6,13 +6,13 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { exponentialBackoff } from "../retry/backoff.ts";
 import { BrokenCircuitError, IsolatedCircuitError } from "./broken-circuit-error.ts";
-import {
-  circuitBreaker,
-  type CircuitBreaker,
-  type CircuitBreakerOptions,
-  type CircuitChange,
+import type {
+  CircuitBreaker,
+  CircuitBreakerOptions,
+  CircuitChange,
+  CircuitEvent,
 } from "./circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 import { begin, fail, failure, open, refusal, testCircuit, type Pending } from "./test-circuit.ts";
 import { TimeoutError } from "../base/time-limit.ts";
 

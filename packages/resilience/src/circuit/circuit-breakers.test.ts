@@ -1,9 +1,8 @@
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { CircuitBreaker } from "./circuit-breaker.ts";
+import type { CircuitBreaker, CircuitEvent } from "./circuit-breaker.ts";
 import { circuitBreakers, type CircuitBreakers, type CircuitBreakersOptions } from "./circuit-breakers.ts";
-import type { CircuitEvent } from "../base/events.ts";
 
 let clock: SimClock;
 let events: CircuitEvent[];

@@ -2,7 +2,8 @@
 import type { Clock } from "@leasehold/core";
 
 import { isBrokenCircuitError, type BrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker, type CircuitBreakerOptions } from "./circuit-breaker.ts";
+import type { CircuitBreaker, CircuitBreakerOptions } from "./circuit-breaker.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 
 export function testCircuit(clock: Clock, options: Partial<CircuitBreakerOptions> = {}): CircuitBreaker {
   return circuitBreaker({

@@ -91,7 +91,9 @@ describe("probing", () => {
   });
 
   it("the success of a prober that was paused past its lease is fenced", async () => {
-    const [a, b] = (await fleet.open(2, { halfOpen: { probeTimeoutMs: 60_000 } })) as [TestNode, TestNode];
+    // Open for longer than the longest pause between two looks of a node that was cut off.
+    const options = { halfOpen: { probeTimeoutMs: 60_000 }, openMs: 6_000 };
+    const [a, b] = (await fleet.open(2, options)) as [TestNode, TestNode];
     await a.trip();
     await b.trip();
     await fleet.untilAll("half-open");

@@ -9,11 +9,13 @@ import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
 
 import { isBrokenCircuitError } from "../circuit/broken-circuit-error.ts";
-import type { CircuitChange } from "../circuit/circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
-import type { FleetEvent } from "./fleet-event.ts";
-import { sharedCircuitBreaker, type SharedCircuitBreaker } from "./shared-circuit-breaker.ts";
-import type { SharedCircuitBreakerOptions } from "./shared-circuit-options.ts";
+import type { CircuitChange, CircuitEvent } from "../circuit/circuit-breaker.ts";
+import { sharedCircuitBreaker } from "./fleet-circuit-breaker.ts";
+import type {
+  FleetEvent,
+  SharedCircuitBreaker,
+  SharedCircuitBreakerOptions,
+} from "./shared-circuit-breaker.ts";
 
 export type TestEvent = CircuitEvent | FleetEvent;
 

@@ -7,7 +7,8 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { constantBackoff, exponentialBackoff } from "./backoff.ts";
 import { retryBudget } from "./retry-budget.ts";
 import { retryOutcome } from "./retry-outcome.ts";
-import { retry, type RetryContext } from "./retry.ts";
+import type { RetryContext } from "./call-limits.ts";
+import { retry } from "./retry.ts";
 
 let clock: SimClock;
 

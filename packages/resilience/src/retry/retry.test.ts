@@ -6,12 +6,12 @@ import * as cockatiel from "cockatiel";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { constantBackoff, exponentialBackoff, noBackoff } from "./backoff.ts";
-import { circuitBreaker } from "../circuit/circuit-breaker.ts";
-import type { RetryEvent } from "../base/events.ts";
+import { circuitBreaker } from "../circuit/local-circuit-breaker.ts";
 import type { RetryOptions } from "./retry-options.ts";
-import { retryOutcome } from "./retry-outcome.ts";
+import { retryOutcome, type RetryEvent } from "./retry-outcome.ts";
 import { retryBudget } from "./retry-budget.ts";
-import { retry, type RetryContext, type RetryPolicy } from "./retry.ts";
+import type { RetryContext } from "./call-limits.ts";
+import { retry, type RetryPolicy } from "./retry.ts";
 
 let clock: SimClock;
 let events: RetryEvent[];

@@ -2,15 +2,15 @@ import type { ClaimDescription, Inspection } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { encodeProclamation, type Proclamation } from "./proclamation.ts";
-import { SharedView, type Lesson } from "./shared-view.ts";
+import { encodeProclamation, type Proclamation } from "./messages.ts";
+import { View, type Lesson } from "./view.ts";
 
 let clock: SimClock;
-let view: SharedView;
+let view: View;
 
 beforeEach(() => {
   clock = new SimClock();
-  view = new SharedView(clock, 5_000);
+  view = new View(clock, 5_000);
 });
 
 const word = (state: Proclamation["state"], sequence: number, restMs = 1_000): Proclamation => {
