@@ -39,13 +39,17 @@ export type CallWindowOptions =
   | { readonly type: "consecutive"; readonly failures: number }
   /** The last so many calls. */
   | { readonly type: "count"; readonly calls: number }
-  /** The calls of the last so many milliseconds, in `buckets` (default 10). The oldest goes whole. */
+  /**
+   * The calls of the last so many milliseconds, in `buckets` (default 10). The oldest goes whole.
+   */
   | { readonly type: "time"; readonly durationMs: number; readonly buckets?: number };
 
 export interface RateOptions {
   /** Share of failed calls at which the circuit opens, above 0 and at most 1. Default: 0.5. */
   readonly failureRateThreshold?: number;
-  /** Share of slow calls at which it opens, above 0 and at most 1. Default: 1. Needs `slowCallMs`. */
+  /**
+   * Share of slow calls at which it opens, above 0 and at most 1. Default: 1. Needs `slowCallMs`.
+   */
   readonly slowCallRateThreshold?: number;
   /** With fewer calls no rate is believed. Default: 20, or all of a smaller count window. */
   readonly minimumCalls?: number;
@@ -59,12 +63,15 @@ export interface WindowOptions extends RateOptions {
 export interface VerdictOptions {
   /**
    * Which errors count as failures. The others are answers, and so successes. Default: all that are
-   * not excluded. An answer that comes too late is none: a `TimeoutError` always counts as a failure.
+   * not excluded. An answer that comes too late is none: a `TimeoutError` always counts as a
+   * failure.
    */
   readonly failureIf?: (error: unknown) => boolean;
   /** Which values count as failures, such as a response with status 503. Default: none. */
   readonly failureIfResult?: (value: unknown) => boolean;
-  /** Which further errors say nothing of the dependency, such as your own mistakes. Default: none. */
+  /**
+   * Which further errors say nothing of the dependency, such as your own mistakes. Default: none.
+   */
   readonly excludeIf?: (error: unknown) => boolean;
   /** From how many milliseconds on a call counts as slow. Default: none does. */
   readonly slowCallMs?: number;
@@ -111,14 +118,15 @@ export interface CircuitBreaker extends Policy {
   readonly retryAfterMs: number;
   /**
    * Calls `fn` unless the circuit is open: then rejects at once with a `BrokenCircuitError` or an
-   * `IsolatedCircuitError`. Nobody waits for a probe. Rejects with the signal's reason if the signal
-   * has aborted before; with a `TimeoutError` if the call was a probe and took too long; with
-   * `INVALID_ARGUMENT`; and else as `fn` does.
+   * `IsolatedCircuitError`. Nobody waits for a probe. Rejects with the signal's reason if the
+   * signal has aborted before; with a `TimeoutError` if the call was a probe and took too long;
+   * with `INVALID_ARGUMENT`; and else as `fn` does.
    */
   execute: Policy["execute"];
   /**
-   * Holds the circuit open by hand until the result is disposed of; of several isolations, until the
-   * last one is. Beneath, the circuit keeps its state, but forgets the calls that were under way.
+   * Holds the circuit open by hand until the result is disposed of; of several isolations, until
+   * the last one is. Beneath, the circuit keeps its state, but forgets the calls that were under
+   * way.
    */
   isolate(reason: string): Disposable;
   /** Closes the circuit and forgets all calls, those under way included. Lifts no isolation. */

@@ -4,7 +4,10 @@ import { readCircuitOptions, type CircuitSettings } from "./circuit-settings.ts"
 import { LocalCircuitBreaker } from "./local-circuit-breaker.ts";
 
 export interface CircuitBreakersOptions extends CircuitBreakerOptions {
-  /** After how long without use a closed circuit is forgotten, in milliseconds. Default: 600,000 (10 min). */
+  /**
+   * After how long without use a closed circuit is forgotten, in milliseconds. Default: 600,000 (10
+   * min).
+   */
   readonly idleMs?: number;
   /** How many circuits are kept. Default: 1,000. */
   readonly maxCircuits?: number;
@@ -24,11 +27,12 @@ export interface CircuitBreakers {
 /**
  * Many circuits, bounded. There is no timer: old circuits go when a new key arrives.
  *
- * A closed circuit that nobody has used for `idleMs` is forgotten; it knew nothing that still counts.
- * An open circuit is kept, since its successor would let all calls through at once. But the bound
- * also holds against a flood of keys that all fail. Over `maxCircuits` the least recently used closed
- * circuit goes. Only if none is closed, the least recently used open circuit goes, and its successor
- * finds out again. An isolated circuit never goes: an operator holds it, and would not be told.
+ * A closed circuit that nobody has used for `idleMs` is forgotten; it knew nothing that still
+ * counts. An open circuit is kept, since its successor would let all calls through at once. But the
+ * bound also holds against a flood of keys that all fail. Over `maxCircuits` the least recently
+ * used closed circuit goes. Only if none is closed, the least recently used open circuit goes, and
+ * its successor finds out again. An isolated circuit never goes: an operator holds it, and would
+ * not be told.
  *
  * Throws `INVALID_ARGUMENT`.
  */

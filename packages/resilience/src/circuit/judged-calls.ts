@@ -62,7 +62,9 @@ export class JudgedCalls {
     return isWanted ? this.#settings.clock.now().monoMs : null;
   }
 
-  /** A probe that hangs is ended by its time limit, even if `fn` ignores that: it frees its slot. */
+  /**
+   * A probe that hangs is ended by its time limit, even if `fn` ignores that: it frees its slot.
+   */
   #probe<T>(fn: (context: PolicyContext) => PromiseLike<T> | T, signal: AbortSignal): Promise<T> {
     const { clock, halfOpen } = this.#settings;
     const limitMs = halfOpen.probeTimeoutMs;

@@ -12,7 +12,7 @@ beforeEach(() => {
 
 afterEach(() => fleet.close());
 
-describe("an end", () => {
+describe("a close", () => {
   it("leaves nothing in line and no timer; the node's own breaker goes on", async () => {
     const [a, b, c] = await fleet.opened(3);
     await Promise.all([a.breaker.close(), b.breaker.close()]);
@@ -40,7 +40,7 @@ describe("an end", () => {
   it.each(["in reach", "out of reach"])("comes with the coordinator's, with the store %s", async (store) => {
     const [a] = await fleet.opened(2);
     if (store === "out of reach") a.link.cut();
-    // It has a reason to stand, and cannot; and looks are under way that are not answered.
+    // It has a reason to stand, and cannot; and some looks under way get no answer.
     await fleet.clock.advance(6_000);
     await a.trip();
     const closed = a.coordinator.close();
@@ -74,7 +74,7 @@ describe("as a policy", () => {
     expect(told).toHaveLength(2);
   });
 
-  it("checks its arguments like the local one, and takes no slot for a call that is over already", async () => {
+  it("checks arguments like the local breaker, and gives no slot to a call that was aborted before", async () => {
     const [a] = await fleet.opened(2);
     await fleet.untilAll("half-open");
     await expect(a.breaker.execute(7 as never)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });

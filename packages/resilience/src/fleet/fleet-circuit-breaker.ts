@@ -19,8 +19,8 @@ import { SharedCircuit } from "./shared-circuit.ts";
 import { readSharedOptions, type SharedCircuitSettings } from "./shared-circuit-settings.ts";
 
 /**
- * Throws `INVALID_ARGUMENT`. Close the breaker, or its coordinator: it observes until then, and that
- * keeps the process alive.
+ * Throws `INVALID_ARGUMENT`. Close the breaker, or its coordinator: it observes until then, and
+ * that keeps the process alive.
  */
 export function sharedCircuitBreaker(
   coordinator: Coordinator,
@@ -151,8 +151,9 @@ class FleetCircuitBreaker implements SharedCircuitBreaker {
   }
 
   /**
-   * Lets a call through as the fleet's probe; throws when it refuses. The call is its caller's first:
-   * when the lease is lost under which it probes, it goes on, and only its verdict changes nothing.
+   * Lets a call through as the fleet's probe; throws when it refuses. The call is its caller's
+   * first: when the lease is lost under which it probes, it goes on, and only its verdict changes
+   * nothing.
    */
   readonly #admit = (): Admission => {
     const { slot, orders } = this.#circuit;

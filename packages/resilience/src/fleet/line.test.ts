@@ -22,7 +22,7 @@ describe("the line", () => {
     });
   });
 
-  it("has no vote of one who only offers to probe, was evicted, or cannot be read", () => {
+  it("has no vote of a claim that only offers to probe, was evicted, or cannot be read", () => {
     const unreadable = { ...claim("e", "vote"), origin: null };
     const line = [claim("b", "standby"), claim("c", "vote", true), claim("d", "constructor"), unreadable];
     expect(lineOf({ holders: [claim("a", "vote")], line })).toMatchObject({ votes: 1, standbys: 1 });
@@ -33,7 +33,7 @@ describe("the quorum", () => {
   const clock = new SimClock();
   const { signal } = new AbortController();
 
-  it("is the minimum where nobody counts the nodes", async () => {
+  it("is the minimum where no function counts the nodes", async () => {
     expect(await quorumOf({}, clock, signal)).toEqual({ needed: 2, nodes: undefined });
     expect(await quorumOf({ minimum: 5 }, clock, signal)).toEqual({ needed: 5, nodes: undefined });
   });
@@ -81,18 +81,18 @@ const well: Standing = {
 };
 const owners = (count: number): string[] => Array.from({ length: count }, (_, index) => `owner-${index}`);
 
-describe("while the circuit is closed", () => {
-  it("those stand whose own breaker is open", () => {
+describe("roles while the circuit is closed", () => {
+  it("a node votes whose own breaker is open", () => {
     expect(roleFor({ ...well, ails: true })).toBe("vote");
     expect(roleFor({ ...well, role: "vote", place: 0 })).toBe(null);
     expect(roleFor({ ...well, hasDemand: true })).toBe(null);
   });
 });
 
-describe("while it is open", () => {
+describe("roles while the circuit is open", () => {
   const open: Standing = { ...well, governs: true };
 
-  it("those who stand stay, also when their own breaker has closed", () => {
+  it("nodes in line stay, also when their own breaker has closed", () => {
     for (const role of ["vote", "standby"] as const) expect(roleFor({ ...open, role, place: 3 })).toBe(role);
     expect(roleFor({ ...open, role: "vote", place: -1 })).toBe("vote");
   });
@@ -103,7 +103,7 @@ describe("while it is open", () => {
     expect(roleFor({ ...open, role: "standby", place: 9 })).toBe("standby");
   });
 
-  it("those who have calls to make join, a few who did not vote among them", () => {
+  it("nodes with calls to make join, among them a few that did not vote", () => {
     const calls = { ...open, hasDemand: true };
     expect(roleFor(open)).toBe(null);
     expect(roleFor({ ...calls, ails: true, line: { owners: owners(7), standbys: 2 } })).toBe("vote");

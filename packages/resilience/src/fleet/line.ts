@@ -3,8 +3,8 @@ import { within, type Clock, type Inspection } from "@leasehold/core";
 import type { QuorumOptions, Role } from "./shared-circuit-breaker.ts";
 
 /**
- * The circuit's line: the claims of an election. While the circuit is closed a place in it is a vote.
- * While it is open, those in line lead the circuit in turn, and so probe.
+ * The circuit's line: the claims of an election. While the circuit is closed a place in it is a
+ * vote. While it is open, those in line lead the circuit in turn, and so probe.
  */
 export interface Line {
   /** Nodes that vote, each once. */
@@ -18,8 +18,8 @@ export interface Line {
 }
 
 /**
- * Counts each node once. A node that crashed and came back stands twice until its old claim's ttl has
- * passed, and is still one node. Evicted claims have no vote.
+ * Counts each node once. A node that crashed and came back stands twice until its old claim's ttl
+ * has passed, and is still one node. Evicted claims have no vote.
  */
 export function lineOf({ holders, line }: Inspection): Line {
   const claims = [...holders, ...line];

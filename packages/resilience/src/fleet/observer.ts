@@ -7,8 +7,8 @@ import type { Lesson, View } from "./view.ts";
 import { Watch } from "./watch.ts";
 
 /**
- * Keeps the view of the circuit's line. A push says when to look, and the look says what is so. While
- * the circuit is closed, nobody votes and no push comes, the store is asked nothing.
+ * Keeps the view of the circuit's line. A push says when to look, and the look says what is so.
+ * While the circuit is closed, nobody votes and no push comes, the store is asked nothing.
  */
 export class Observer extends Watch<Leader | null> {
   readonly #view: View;

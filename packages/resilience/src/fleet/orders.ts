@@ -6,9 +6,9 @@ import { decodeOrder, encodeOrder, unreadable, type Order } from "./messages.ts"
 import { Watch } from "./watch.ts";
 
 /**
- * What operators tell the fleet. An order is a member of a membership, and stands for as long as its
- * giver holds it. So several operators may isolate at once, every node hears of it by a push, and the
- * order of a process that died ends with its ttl.
+ * What operators tell the fleet. An order is a member of a membership, and stands for as long as
+ * its giver holds it. So several operators may isolate at once, every node hears of it by a push,
+ * and the order of a process that died ends with its ttl.
  */
 export class FleetOrders extends Watch<readonly Member[]> {
   readonly #membership: Membership;

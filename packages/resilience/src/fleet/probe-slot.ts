@@ -14,8 +14,8 @@ export interface ProbePass {
 }
 
 /**
- * Room for one probe of the whole fleet. Every node has a slot, and only the leader's is ever open. A
- * call that does not get it is refused: no call waits here.
+ * Room for one probe of the whole fleet. Every node has a slot, and only the leader's is ever open.
+ * A call that does not get it is refused: no call waits here.
  */
 export class ProbeSlot {
   #opening: { readonly licence: Licence; readonly found: (verdict: Verdict) => void } | null = null;

@@ -5,8 +5,8 @@ import type { SharedState } from "./messages.ts";
 /** How many nodes must have opened their local breaker before the circuit opens for all. */
 export interface QuorumOptions {
   /**
-   * At least so many, whatever the size of the fleet. With 1, a single sick node opens the circuit for
-   * all nodes. Default: 2.
+   * At least so many, whatever the size of the fleet. With 1, a single sick node opens the circuit
+   * for all nodes. Default: 2.
    */
   readonly minimum?: number;
   /** At least this share of `nodes`, above 0 and at most 1; needs `nodes`. Default: 0.3 with it. */
@@ -20,22 +20,26 @@ export interface QuorumOptions {
 }
 
 /**
- * Do not guard the store that this breaker keeps its state in: when that store fails, the nodes also
- * lose what they know of each other. Use `circuitBreaker` for it.
+ * Do not guard the store that this breaker keeps its state in: when that store fails, the nodes
+ * also lose what they know of each other. Use `circuitBreaker` for it.
  *
  * Of the local breaker's options, `openMs` and `halfOpen.probeTimeoutMs` also hold for the shared
  * circuit. It has one probe at a time, whatever `halfOpen.calls` says.
  */
 export interface SharedCircuitBreakerOptions extends Omit<CircuitBreakerOptions, "onEvent">, QuorumOptions {
   /**
-   * This node's name. A node has one vote, however often it crashes and restarts. Default: host name
-   * and process id. Set it where a process comes back with another id, or where a whole host is one
-   * node. At most 200 characters.
+   * This node's name. A node has one vote, however often it crashes and restarts. Default: host
+   * name and process id. Set it where a process comes back with another id, or where a whole host
+   * is one node. At most 200 characters.
    */
   readonly node?: string;
-  /** How long a vote or a leadership outlives its process, in ms. Default: the coordinator's ttl. */
+  /**
+   * How long a vote or a leadership outlives its process, in ms. Default: the coordinator's ttl.
+   */
   readonly ttlMs?: number;
-  /** Longest time between two looks at the store while the circuit is not closed. Default: 1,000. */
+  /**
+   * Longest time between two looks at the store while the circuit is not closed. Default: 1,000.
+   */
   readonly pollMs?: number;
   /**
    * How long the fleet's last known state is believed without the store confirming it, in
@@ -51,11 +55,12 @@ export interface SharedCircuitBreakerOptions extends Omit<CircuitBreakerOptions,
 export type GovernedBy = "local" | "shared" | "isolation";
 
 /**
- * A circuit breaker for a whole fleet. The circuit opens for all nodes when enough of them found the
- * dependency failing, and closes for all when one probe of one node succeeded.
+ * A circuit breaker for a whole fleet. The circuit opens for all nodes when enough of them found
+ * the dependency failing, and closes for all when one probe of one node succeeded.
  *
- * Every node has a breaker of its own. That one governs alone while the fleet's circuit is closed, and
- * whenever the store cannot be reached: no call waits for the store, and none fails because of it.
+ * Every node has a breaker of its own. That one governs alone while the fleet's circuit is closed,
+ * and whenever the store cannot be reached: no call waits for the store, and none fails because of
+ * it.
  */
 export interface SharedCircuitBreaker extends CircuitBreaker, AsyncDisposable {
   /** Who this node is among the others. */
@@ -68,9 +73,9 @@ export interface SharedCircuitBreaker extends CircuitBreaker, AsyncDisposable {
    */
   isolateFleet(reason: string): Promise<AsyncDisposable>;
   /**
-   * Closes the circuit for the whole fleet: every vote is taken back, and every node forgets what it
-   * has seen. Resolves after twice `pollMs`, when all nodes that could hear it have heard it. Lifts no
-   * isolation. Rejects when the store cannot be reached.
+   * Closes the circuit for the whole fleet: every vote is taken back, and every node forgets what
+   * it has seen. Resolves after twice `pollMs`, when all nodes that could hear it have heard it.
+   * Lifts no isolation. Rejects when the store cannot be reached.
    */
   resetFleet(): Promise<void>;
   /** Leaves the fleet: the node's own breaker goes on alone. Takes a second at most. */
@@ -90,11 +95,13 @@ interface FleetEventBase {
 }
 
 /**
- * What happened between the nodes of a shared circuit, as this node sees it. Published on the channel
- * `leasehold:circuit`, beside the `changed` and `rejected` of the node's own breaker.
+ * What happened between the nodes of a shared circuit, as this node sees it. Published on the
+ * channel `leasehold:circuit`, beside the `changed` and `rejected` of the node's own breaker.
  */
 export type FleetEvent =
-  /** This node stands in line: its own breaker opened (`vote`), or it offers to probe (`standby`). */
+  /**
+   * This node stands in line: its own breaker opened (`vote`), or it offers to probe (`standby`).
+   */
   | (FleetEventBase & { readonly type: "voted"; readonly role: Role })
   /** It has left the line. */
   | (FleetEventBase & { readonly type: "withdrawn" })

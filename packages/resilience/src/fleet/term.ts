@@ -30,8 +30,8 @@ type Next = "go on" | "over";
  *     half-open ──(the probe failed)───> open, for longer: another node leads next, if one stands
  *     half-open ──(it succeeded)───────> closed: the term ends when the others have heard of it
  *
- * Only a leader makes transitions, and each is a proclamation. The store takes it from the node that
- * leads and from no other: that is what fences a leader that was paused.
+ * Only a leader makes transitions, and each is a proclamation. The store takes it from the node
+ * that leads and from no other: that is what fences a leader that was paused.
  */
 export class Term {
   readonly #leadership: Leadership;
@@ -39,8 +39,8 @@ export class Term {
   /** Ends the term at its next step. */
   readonly #over: AbortSignal;
   /**
-   * Ends the term at once. While the circuit is being closed nothing else does: the node may have no
-   * reason to stand any more, and goes on.
+   * Ends the term at once. While the circuit is being closed nothing else does: the node may have
+   * no reason to stand any more, and goes on.
    */
   readonly #cut: AbortSignal;
   /** What this leader proclaimed last. */
@@ -162,7 +162,9 @@ export class Term {
     return this.#say({ state: "open", openMs, restMs: openMs, attempt, reason });
   }
 
-  /** Proclaims until the store has answered. False: this node led no longer, and nothing changed. */
+  /**
+   * Proclaims until the store has answered. False: this node led no longer, and nothing changed.
+   */
   async #say(word: Omit<Proclamation, "sequence">): Promise<boolean> {
     const { view, health, settings, onWord } = this.#office;
     const { clock, random } = settings;
@@ -188,9 +190,9 @@ export class Term {
   }
 
   /**
-   * Stays until the nodes that stood when the circuit was closed have heard of it and left. Else the
-   * next in line would count votes that were cast before. It does not stay for long: a node that does
-   * not hear is cut off, and will judge by itself.
+   * Stays until the nodes that stood when the circuit was closed have heard of it and left. Else
+   * the next in line would count votes that were cast before. It does not stay for long: a node
+   * that does not hear is cut off, and will judge by itself.
    */
   async #awaitDepartures(): Promise<void> {
     const { observer, settings } = this.#office;

@@ -76,8 +76,8 @@ export class View {
     const [holder] = look.holders;
     if (holder === undefined) {
       // With a line: the last leader is gone, and the next one does not know yet that it leads. The
-      // last word stands, unconfirmed. And a node that leads learns of its loss by its lease, not by
-      // a look.
+      // last word stands, unconfirmed. And a node that leads learns of its loss by its lease, not
+      // by a look.
       if (look.line.length > 0 || this.#isLeading()) return "nothing";
       // The next term may be lower: of a store that lost its counter, on a clock that ran back.
       const wasOpen = this.#word.state !== "closed";
@@ -109,7 +109,8 @@ export class View {
       if (term === this.#term && word.sequence === this.#word.sequence) this.#confirmedAt = at;
       return "nothing";
     }
-    // While the last word was too old to be believed, the node was alone: what it found since stays.
+    // While the last word was too old to be believed, the node was alone: what it found since
+    // stays.
     const governed = this.governs;
     this.#hear(word, term);
     this.#confirmedAt = at;

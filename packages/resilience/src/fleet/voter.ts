@@ -7,8 +7,8 @@ import type { Role } from "./shared-circuit-breaker.ts";
 
 /**
  * What this node found out by itself, and for how long that is worth a vote. A breaker stays open
- * until a call tries it, so the breaker of a node without traffic would be open for ever. What it saw
- * an hour ago must not open the circuit for a fleet in which one other node has failures now.
+ * until a call tries it, so the breaker of a node without traffic would be open for ever. What it
+ * saw an hour ago must not open the circuit for a fleet in which one other node has failures now.
  */
 export class Opinion {
   readonly #local: CircuitBreaker;
@@ -39,7 +39,9 @@ export class Opinion {
 }
 
 export interface VoterListener {
-  /** Leads until the leadership is lost or `withdrawn` aborts. Ends with the leadership's release. */
+  /**
+   * Leads until the leadership is lost or `withdrawn` aborts. Ends with the leadership's release.
+   */
   readonly lead: (leadership: Leadership, withdrawn: AbortSignal) => Promise<void>;
   /** The node begins to stand, or stands no longer. */
   readonly onChange: () => void;
@@ -55,7 +57,9 @@ interface Candidacy {
   readonly ended: Promise<void>;
 }
 
-/** Stands in the circuit's line for as long as its node wants: its place there is the node's vote. */
+/**
+ * Stands in the circuit's line for as long as its node wants: its place there is the node's vote.
+ */
 export class Voter {
   readonly #context: FleetContext;
   readonly #listener: VoterListener;
@@ -71,7 +75,9 @@ export class Voter {
     return this.#candidacy?.role ?? null;
   }
 
-  /** Stands in this role from now on, or leaves the line. Who stands keeps the role it came with. */
+  /**
+   * Stands in this role from now on, or leaves the line. Who stands keeps the role it came with.
+   */
   want(role: Role | null): void {
     if (role === null) return this.#candidacy?.aborter.abort();
     if (this.#candidacy !== null) return;

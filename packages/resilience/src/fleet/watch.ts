@@ -8,11 +8,12 @@ const lookTimeoutMs = 1_000;
 const longestRetryMs = 3_000;
 
 /**
- * Follows something in the store. Pushed changes tell of it at once. Looks find out what a lost push
- * has not told: they come on demand and, while there is something to learn, at least every `pollMs`.
+ * Follows something in the store. Pushed changes tell of it at once. Looks find out what a lost
+ * push has not told: they come on demand and, while there is something to learn, at least every
+ * `pollMs`.
  *
- * Looks are one at a time: each begins after the last one has ended, so none overtakes another. They
- * are spread, so that the nodes that hear of something at once do not ask at once ever after.
+ * Looks are one at a time: each begins after the last one has ended, so none overtakes another.
+ * They are spread, so that the nodes that hear of something at once do not ask at once ever after.
  */
 export abstract class Watch<Change> {
   protected readonly context: FleetContext;
@@ -32,7 +33,9 @@ export abstract class Watch<Change> {
 
   protected abstract changes(): AsyncIterable<Change>;
   protected abstract heard(change: Change): void;
-  /** Reads the store. Returns what draws the conclusions: not called if the answer came too late. */
+  /**
+   * Reads the store. Returns what draws the conclusions: not called if the answer came too late.
+   */
   protected abstract read(): Promise<() => void>;
   protected abstract failed(error: unknown): void;
   /** Whether anything is to be learned by looking. */

@@ -38,8 +38,8 @@ export interface ExponentialBackoffOptions {
 export type Jitter = "none" | "full" | "equal" | "decorrelated";
 
 /**
- * Waits that grow. With `e = min(maxMs, initialMs * factor ^ (retry - 1))`, the jitters are those of
- * Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015):
+ * Waits that grow. With `e = min(maxMs, initialMs * factor ^ (retry - 1))`, the jitters are those
+ * of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015):
  *
  * - `none`: e. The truncated binary exponential backoff of Ethernet (IEEE 802.3), without its
  *   randomness.

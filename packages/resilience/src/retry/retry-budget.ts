@@ -17,9 +17,9 @@ export interface RetryBudgetOptions {
  * policies. Without one, `maxRetries: 3` puts four times the load on a dependency that fails under
  * its load, and it stays down.
  *
- * A token bucket: each call deposits `ratio` tokens, each second `minPerSecond`, each retry withdraws
- * one. So over any time there are at most `maxTokens + ratio * calls + minPerSecond * seconds`
- * retries. It starts full.
+ * A token bucket: each call deposits `ratio` tokens, each second `minPerSecond`, each retry
+ * withdraws one. So over any time there are at most `maxTokens + ratio * calls + minPerSecond *
+ * seconds` retries. It starts full.
  */
 export interface RetryBudget {
   /** How many tokens there are now. */
