@@ -1,8 +1,8 @@
 /**
- * What was measured on cockatiel 4.0.0, and is not so here. The numbers are those of our list.
- * Three are not ours to have: we have no bulkhead (9: an aborted caller keeps its place in the
- * queue), no fallback (10: it is not told the error), and circuits that are not saved (6: an
- * isolation that was restored has no handle), for which the reason is here.
+ * Defects that were measured in cockatiel 4.0.0, and that these policies do not have. Of eleven,
+ * three cannot occur: there is no bulkhead (9: an aborted caller keeps its place in the queue), no
+ * fallback (10: it is not told the error), and no saved circuit (6: a restored isolation has no
+ * handle; the test shows why none is needed).
  */
 import { systemRandom } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";

@@ -1,6 +1,6 @@
 /**
- * For tests: a circuit that opens after two failures in a row, for a second, and calls that are
- * ended by hand.
+ * For tests: a circuit that opens after two failures in a row, for a second; and calls that the
+ * test ends.
  */
 import type { Clock } from "@leasehold/core";
 

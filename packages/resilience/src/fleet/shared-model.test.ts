@@ -52,8 +52,8 @@ interface Sent {
   readonly node: TestNode;
   readonly isProbe: boolean;
   /**
-   * Whether it was the fleet's only probe by right: its node has been in contact with the store
-   * since it began.
+   * Whether it must be the fleet's only probe: its node has been in contact with the store since
+   * the probe began.
    */
   inContact: boolean;
   isOver: boolean;
@@ -150,8 +150,8 @@ class Run {
   }
 
   /**
-   * The store has lost a leader, which believes in its lease for up to a ttl longer: its probe is
-   * one by mistake.
+   * The store has lost a leader, which believes in its lease for up to a ttl longer: its probe does
+   * not count as the fleet's.
    */
   #forget(): void {
     for (const call of this.#sent) call.inContact = false;
@@ -166,8 +166,8 @@ class Run {
   }
 
   /**
-   * The dependency is well, everybody has calls: soon the circuit is closed everywhere, and nobody
-   * stands in line.
+   * The dependency is well, and every node has calls: soon the circuit is closed everywhere, and no
+   * node stands in line.
    */
   async #converges(): Promise<void> {
     const isQuiet = async (): Promise<boolean> => {

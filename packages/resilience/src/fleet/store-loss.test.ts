@@ -23,7 +23,7 @@ describe("a store", () => {
       for (const node of nodes) await node.call();
       await fleet.clock.advance(1_000);
     }
-    // Core's looks for a push that was lost in silence: every 30 s, one for the line and one for
+    // Every 30 s core looks for a push that was lost in silence: once for the line, and once for
     // the orders.
     for (const { requests } of nodes) expect(requests.filter((call) => call !== "inspect")).toEqual([]);
     for (const { requests } of nodes) expect(requests.length).toBeLessThanOrEqual(2);

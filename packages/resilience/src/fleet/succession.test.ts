@@ -35,8 +35,8 @@ describe("the succession of leaders", () => {
   it("nodes that had calls once do not take the place of a node that has calls now", async () => {
     const nodes = await fleet.opened(4);
     for (const node of nodes.slice(0, 2)) await node.call();
-    // Until nothing that was found out is worth a vote any more, and all who had calls have led
-    // without any.
+    // By then no opinion is worth a vote any more, and all nodes that had calls have led without
+    // any.
     await fleet.clock.advance(15_000);
     const [, , healthy] = nodes;
     const tookMs = await fleet.until("closed", async () => {

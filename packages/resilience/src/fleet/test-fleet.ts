@@ -103,10 +103,7 @@ export class TestNode {
   }
 }
 
-/**
- * Several nodes in one process, on one store and one clock that stands still until it is told to
- * move.
- */
+/** Several nodes in one process, on one store and one simulated clock. */
 export class TestFleet {
   readonly clock: SimClock = new SimClock();
   readonly store: MemoryStore = new MemoryStore({ clock: this.clock });
@@ -151,10 +148,7 @@ export class TestFleet {
     return [...holders, ...line].map(({ origin }) => origin?.candidate ?? "?");
   }
 
-  /**
-   * Lets time pass in small steps until `condition` holds; answers how many milliseconds it took.
-   * Bounded.
-   */
+  /** Lets time pass in small steps until `condition` holds. Returns how many ms it took. */
   async until(what: string, condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<number> {
     for (let passedMs = 0; passedMs <= withinMs; passedMs += 50) {
       if (await condition()) return passedMs;

@@ -6,9 +6,7 @@ import { constantBackoff, exponentialBackoff, noBackoff, type Backoff, type Jitt
 
 const draws = 10_000;
 
-/**
- * mulberry32: the same draws in every run, so that a mean that is right today is right tomorrow.
- */
+/** mulberry32: the same draws in every run. A mean that is right today is right tomorrow. */
 function seeded(seed: number): Random {
   let state = seed >>> 0;
   const fraction = (): number => {

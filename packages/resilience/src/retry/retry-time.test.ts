@@ -289,8 +289,8 @@ describe("the deadline", () => {
       wishMs: fc.option(fc.integer({ min: 0, max: 10_000 }), { nil: undefined }),
       works: fc.array(
         fc.record({
-          // Time passes with every attempt: where neither the work nor the wait took any, a clock
-          // that stands still would see retries for ever.
+          // Time passes with every attempt. If neither the work nor the wait took any, a clock that
+          // stands still would see retries for ever.
           ms: fc.integer({ min: 5, max: 3_000 }),
           how: fc.constantFrom("fails", "obeys", "never", "succeeds"),
         }),
