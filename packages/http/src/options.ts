@@ -63,9 +63,7 @@ export interface IdempotencyKeyOptions<R, B> extends Pick<
   readonly classifyStatus?: (status: number) => Disposition;
   /** A problem's `type` is this and its name. Default `urn:problem-type:idempotency:`. */
   readonly problemTypes?: string;
-  /**
-   * Told what became of each request. Also published on the diagnostics channel `leasehold:http`.
-   */
+  /** Told what became of each request. Also on the diagnostics channel `leasehold:http`. */
   readonly onEvent?: HttpEventListener;
 }
 

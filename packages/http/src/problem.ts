@@ -108,8 +108,7 @@ const tellings = {
   // fence.
   IDEMPOTENCY_FENCED: () => ({ name: "taken-over", retryAfterMs: 1_000 }),
   IDEMPOTENCY_RESULT_UNAVAILABLE: () => ({ name: "response-not-kept" }),
-  // Permanent with onExpired "fail". Otherwise the store did not answer, and the handler did not
-  // run.
+  // Permanent with onExpired "fail". Otherwise the store did not answer: the handler did not run.
   OUTCOME_UNKNOWN: ({ permanent }) =>
     permanent ? { name: "outcome-unknown" } : { name: "store-unavailable", retryAfterMs: outageMs },
   BACKEND_UNAVAILABLE: ({ permanent, retryAfterMs = outageMs }) =>

@@ -26,10 +26,7 @@ export interface FailureEvent {
   readonly reason: Failure;
 }
 
-/**
- * Adds a listener, and returns how to remove it. A listener that throws changes nothing: the error
- * becomes a process warning.
- */
+/** Adds a listener, and returns how to remove it. Its errors become process warnings. */
 export type PolicyEvent<T> = (listener: (event: T) => void) => { dispose(): void };
 
 export interface Policy<Context extends PolicyContext = PolicyContext> {

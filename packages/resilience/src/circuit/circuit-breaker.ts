@@ -40,16 +40,14 @@ export type CallWindowOptions =
   /** The last so many calls. */
   | { readonly type: "count"; readonly calls: number }
   /**
-   * The calls of the last so many milliseconds, in `buckets` (default 10). The oldest goes whole.
+   * The calls of the last so many milliseconds. The oldest of `buckets` (default 10) goes whole.
    */
   | { readonly type: "time"; readonly durationMs: number; readonly buckets?: number };
 
 export interface RateOptions {
   /** Share of failed calls at which the circuit opens, above 0 and at most 1. Default: 0.5. */
   readonly failureRateThreshold?: number;
-  /**
-   * Share of slow calls at which it opens, above 0 and at most 1. Default: 1. Needs `slowCallMs`.
-   */
+  /** Share of slow calls at which it opens, likewise. Default: 1. Needs `slowCallMs`. */
   readonly slowCallRateThreshold?: number;
   /** With fewer calls no rate is believed. Default: 20, or all of a smaller count window. */
   readonly minimumCalls?: number;
@@ -70,7 +68,7 @@ export interface VerdictOptions {
   /** Which values count as failures, such as a response with status 503. Default: none. */
   readonly failureIfResult?: (value: unknown) => boolean;
   /**
-   * Which further errors say nothing of the dependency, such as your own mistakes. Default: none.
+   * Which further errors say nothing of the dependency, such as bugs of your own. Default: none.
    */
   readonly excludeIf?: (error: unknown) => boolean;
   /** From how many milliseconds on a call counts as slow. Default: none does. */

@@ -4,10 +4,7 @@ import { readCircuitOptions, type CircuitSettings } from "./circuit-settings.ts"
 import { LocalCircuitBreaker } from "./local-circuit-breaker.ts";
 
 export interface CircuitBreakersOptions extends CircuitBreakerOptions {
-  /**
-   * After how long without use a closed circuit is forgotten, in milliseconds. Default: 600,000 (10
-   * min).
-   */
+  /** After how long without use a closed circuit is forgotten, in ms. Default: 600,000 (10 min). */
   readonly idleMs?: number;
   /** How many circuits are kept. Default: 1,000. */
   readonly maxCircuits?: number;

@@ -9,10 +9,7 @@ import type { Verdict } from "./verdict.ts";
 export interface Admission {
   /** Whether the call is a probe, and so has a time limit. */
   readonly isProbe: boolean;
-  /**
-   * Takes the call's verdict, once. Returns what it makes of it. `endMs` is null where nobody wants
-   * to know how long calls take.
-   */
+  /** Takes the verdict, once, and returns what it makes of it. Null: nobody wants to know times. */
   settle(verdict: Verdict, isSlow: boolean, endMs: number | null): Verdict;
 }
 
@@ -62,9 +59,7 @@ export class JudgedCalls {
     return isWanted ? this.#settings.clock.now().monoMs : null;
   }
 
-  /**
-   * A probe that hangs is ended by its time limit, even if `fn` ignores that: it frees its slot.
-   */
+  /** A probe that hangs ends at its time limit, even if `fn` ignores that, and frees its slot. */
   #probe<T>(fn: (context: PolicyContext) => PromiseLike<T> | T, signal: AbortSignal): Promise<T> {
     const { clock, halfOpen } = this.#settings;
     const limitMs = halfOpen.probeTimeoutMs;

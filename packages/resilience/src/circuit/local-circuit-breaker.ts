@@ -113,8 +113,7 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     const from = this.state;
     this.#isolations.add(isolation);
     if (from !== "isolated") {
-      // Probes under way are of an era that is over, and free no slot. New ones follow the
-      // isolation.
+      // Probes under way are of an era that is over, and free no slot. New ones may follow.
       if (this.#beneath === "half-open") this.#beneath = "open";
       this.#began(from, reason);
     }

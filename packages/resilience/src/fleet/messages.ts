@@ -6,9 +6,7 @@ export interface Proclamation {
   readonly state: SharedState;
   /** 1, 2, 3, … within the leader's term. */
   readonly sequence: number;
-  /**
-   * The open time that was drawn last, in milliseconds; 0 when closed. The next may grow from it.
-   */
+  /** The open time that was drawn last, in ms; 0 when closed. The next may grow from it. */
   readonly openMs: number;
   /** What is left of it from this proclamation on: less than `openMs` when a new leader goes on. */
   readonly restMs: number;

@@ -4,10 +4,7 @@ import type { SharedState } from "./messages.ts";
 
 /** How many nodes must have opened their local breaker before the circuit opens for all. */
 export interface QuorumOptions {
-  /**
-   * At least so many, whatever the size of the fleet. With 1, a single sick node opens the circuit
-   * for all nodes. Default: 2.
-   */
+  /** At least so many nodes. With 1, a single sick node opens the circuit for all. Default: 2. */
   readonly minimum?: number;
   /** At least this share of `nodes`, above 0 and at most 1; needs `nodes`. Default: 0.3 with it. */
   readonly share?: number;
@@ -33,13 +30,9 @@ export interface SharedCircuitBreakerOptions extends Omit<CircuitBreakerOptions,
    * is one node. At most 200 characters.
    */
   readonly node?: string;
-  /**
-   * How long a vote or a leadership outlives its process, in ms. Default: the coordinator's ttl.
-   */
+  /** How long a vote or leadership outlives its process. Default: the coordinator's ttl. */
   readonly ttlMs?: number;
-  /**
-   * Longest time between two looks at the store while the circuit is not closed. Default: 1,000.
-   */
+  /** At most so long between two looks at the store while not closed, in ms. Default: 1,000. */
   readonly pollMs?: number;
   /**
    * How long the fleet's last known state is believed without the store confirming it, in
@@ -99,9 +92,7 @@ interface FleetEventBase {
  * channel `leasehold:circuit`, beside the `changed` and `rejected` of the node's own breaker.
  */
 export type FleetEvent =
-  /**
-   * This node stands in line: its own breaker opened (`vote`), or it offers to probe (`standby`).
-   */
+  /** This node stands in line: its breaker opened (`vote`), or it offers to probe (`standby`). */
   | (FleetEventBase & { readonly type: "voted"; readonly role: Role })
   /** It has left the line. */
   | (FleetEventBase & { readonly type: "withdrawn" })

@@ -1,4 +1,5 @@
-import { sleep, within, type Coordinator, type Leadership, type Timer } from "@leasehold/core";
+import { elapsedMs, sleep, within } from "@leasehold/core";
+import type { Coordinator, Instant, Leadership, Timer } from "@leasehold/core";
 
 import type { CircuitBreaker } from "../circuit/circuit-breaker.ts";
 import { Health, type FleetContext, type LocalEvent } from "./context.ts";
@@ -10,7 +11,7 @@ import { ProbeSlot } from "./probe-slot.ts";
 import type { SharedCircuitSettings } from "./shared-circuit-settings.ts";
 import { Term } from "./term.ts";
 import { View, type Lesson } from "./view.ts";
-import { Opinion, Voter } from "./voter.ts";
+import { Voter } from "./voter.ts";
 
 const longestCloseMs = 1_000;
 
@@ -32,7 +33,6 @@ export class SharedCircuit {
   readonly #context: FleetContext;
   readonly #local: CircuitBreaker;
   readonly #listener: SharedCircuitListener;
-  readonly #opinion: Opinion;
   readonly #observer: Observer;
   readonly #voter: Voter;
   readonly #closer = new AbortController();
@@ -43,6 +43,8 @@ export class SharedCircuit {
   /** The state of the fleet's circuit that was told last. */
   #told: SharedState = "closed";
   #wake: Timer | null = null;
+  /** When the local breaker last changed its state, and for how long that is worth a vote. */
+  #opinion: { readonly since: Instant; readonly forMs: number };
   /** Why the fleet has the local breaker reset, while it does. */
   #resetReason: string | null = null;
 
@@ -58,7 +60,7 @@ export class SharedCircuit {
     this.#local = local;
     this.#listener = listener;
     this.view = new View(clock, maxStalenessMs);
-    this.#opinion = new Opinion(local, clock, maxStalenessMs);
+    this.#opinion = { since: clock.now(), forMs: 0 };
     this.#context = {
       coordinator,
       settings,
@@ -81,7 +83,9 @@ export class SharedCircuit {
       onClosed: () => void this.close(),
     });
     local.onStateChange(({ reason }) => {
-      this.#opinion.changed();
+      const isOpen = local.state === "open" || local.state === "half-open";
+      const forMs = isOpen ? local.retryAfterMs + maxStalenessMs : 0;
+      this.#opinion = { since: clock.now(), forMs };
       this.#settle(this.#resetReason ?? reason);
     });
     this.#following = Promise.all([this.#observer.follow(), this.orders.follow()]);
@@ -176,11 +180,21 @@ export class SharedCircuit {
     this.#armWake();
   }
 
+  /**
+   * How much longer what this node found out is worth a vote, in milliseconds; 0 when it is none. The
+   * breaker of a node without calls stays open until a call tries it. What it saw an hour ago must not
+   * open the circuit for a fleet in which one other node has failures now.
+   */
+  get #opinionLeftMs(): number {
+    const { since, forMs } = this.#opinion;
+    return forMs === 0 ? 0 : Math.max(0, forMs - elapsedMs(this.#context.settings.clock, since));
+  }
+
   #stand(): void {
     const { governs } = this.view;
     const { line, place } = this.#observer;
     const { role } = this.#voter;
-    const ails = this.#opinion.leftMs > 0;
+    const ails = this.#opinionLeftMs > 0;
     const wanted = roleFor({ governs, ails, hasDemand: this.#hasDemand, role, place, line });
     // A node that only offered to probe leaves first, and joins anew for its vote to be counted.
     const isAnother = !governs && role !== null && role !== wanted;
@@ -190,7 +204,7 @@ export class SharedCircuit {
   /** Looks again when what is believed now will have become too old, if nothing happens before. */
   #armWake(): void {
     const { view, orders } = this;
-    const { leftMs } = this.#opinion;
+    const leftMs = this.#opinionLeftMs;
     const soonestMs = Math.min(
       view.governs ? view.staleInMs : Infinity,
       orders.isolation === null ? Infinity : orders.staleInMs,

@@ -79,8 +79,7 @@ export class Term {
 
   async #count(): Promise<Next> {
     const { observer, health, settings } = this.#office;
-    // The line as it was before this node led says nothing. Later looks come by themselves, since
-    // this node stands.
+    // The line as it was before this node led says nothing. Later looks come by themselves.
     const look = this.#hasCounted ? observer.nextLook() : observer.look();
     this.#hasCounted = true;
     if (!(await this.#unlessAborted(look, this.#over))) return "go on";
@@ -162,9 +161,7 @@ export class Term {
     return this.#say({ state: "open", openMs, restMs: openMs, attempt, reason });
   }
 
-  /**
-   * Proclaims until the store has answered. False: this node led no longer, and nothing changed.
-   */
+  /** Proclaims until the store has answered. False: this node led no longer: nothing changed. */
   async #say(word: Omit<Proclamation, "sequence">): Promise<boolean> {
     const { view, health, settings, onWord } = this.#office;
     const { clock, random } = settings;

@@ -109,8 +109,7 @@ export class View {
       if (term === this.#term && word.sequence === this.#word.sequence) this.#confirmedAt = at;
       return "nothing";
     }
-    // While the last word was too old to be believed, the node was alone: what it found since
-    // stays.
+    // A word that was too old to be believed left the node alone: what it found since stays.
     const governed = this.governs;
     this.#hear(word, term);
     this.#confirmedAt = at;

@@ -1,47 +1,10 @@
-import { Backoff, elapsedMs, isLeaseholdError, sleep } from "@leasehold/core";
-import type { Clock, Instant, Leadership, LeaseLostError } from "@leasehold/core";
+import { Backoff, isLeaseholdError, sleep, type Leadership, type LeaseLostError } from "@leasehold/core";
 
-import type { CircuitBreaker } from "../circuit/circuit-breaker.ts";
 import type { FleetContext } from "./context.ts";
 import type { Role } from "./shared-circuit-breaker.ts";
 
-/**
- * What this node found out by itself, and for how long that is worth a vote. A breaker stays open
- * until a call tries it, so the breaker of a node without traffic would be open for ever. What it
- * saw an hour ago must not open the circuit for a fleet in which one other node has failures now.
- */
-export class Opinion {
-  readonly #local: CircuitBreaker;
-  readonly #clock: Clock;
-  readonly #lastsMs: number;
-  #since: Instant;
-  #forMs = 0;
-
-  /** `lastsMs`: how long a breaker that is half-open, or due for a probe, still has an opinion. */
-  constructor(local: CircuitBreaker, clock: Clock, lastsMs: number) {
-    this.#local = local;
-    this.#clock = clock;
-    this.#lastsMs = lastsMs;
-    this.#since = clock.now();
-  }
-
-  /** The local breaker has changed its state. */
-  changed(): void {
-    const { state, retryAfterMs } = this.#local;
-    this.#since = this.#clock.now();
-    this.#forMs = state === "open" || state === "half-open" ? retryAfterMs + this.#lastsMs : 0;
-  }
-
-  /** How much longer it is worth a vote if nothing changes, in milliseconds; 0 when it is none. */
-  get leftMs(): number {
-    return this.#forMs === 0 ? 0 : Math.max(0, this.#forMs - elapsedMs(this.#clock, this.#since));
-  }
-}
-
 export interface VoterListener {
-  /**
-   * Leads until the leadership is lost or `withdrawn` aborts. Ends with the leadership's release.
-   */
+  /** Leads until the leadership is lost or `withdrawn` aborts; ends with its release. */
   readonly lead: (leadership: Leadership, withdrawn: AbortSignal) => Promise<void>;
   /** The node begins to stand, or stands no longer. */
   readonly onChange: () => void;
@@ -57,9 +20,7 @@ interface Candidacy {
   readonly ended: Promise<void>;
 }
 
-/**
- * Stands in the circuit's line for as long as its node wants: its place there is the node's vote.
- */
+/** Stands in the circuit's line while its node wants it to: the place there is its vote. */
 export class Voter {
   readonly #context: FleetContext;
   readonly #listener: VoterListener;
@@ -75,9 +36,7 @@ export class Voter {
     return this.#candidacy?.role ?? null;
   }
 
-  /**
-   * Stands in this role from now on, or leaves the line. Who stands keeps the role it came with.
-   */
+  /** Stands in this role from now on; null: leaves. A candidacy keeps the role it began with. */
   want(role: Role | null): void {
     if (role === null) return this.#candidacy?.aborter.abort();
     if (this.#candidacy !== null) return;

@@ -33,9 +33,7 @@ export abstract class Watch<Change> {
 
   protected abstract changes(): AsyncIterable<Change>;
   protected abstract heard(change: Change): void;
-  /**
-   * Reads the store. Returns what draws the conclusions: not called if the answer came too late.
-   */
+  /** Reads the store. Returns what draws the conclusions: not called after a time-out. */
   protected abstract read(): Promise<() => void>;
   protected abstract failed(error: unknown): void;
   /** Whether anything is to be learned by looking. */

@@ -57,8 +57,7 @@ export class CallLimits {
     });
     const timeout = (): TimeoutError => {
       if (!isLast) return new TimeoutError("attempt", limitMs);
-      // A timer may fire a fraction of a millisecond before the clock says so. What was reported
-      // as passed has passed.
+      // A timer may be a fraction of a millisecond early. What was told to have passed has passed.
       this.#endMs = -Infinity;
       return new TimeoutError("deadline", this.#totalMs);
     };

@@ -13,10 +13,7 @@ export type GivingUp =
   /** Another attempt is of no use, or does harm: see `retry`. */
   | "not-retryable";
 
-/**
- * What a retry did. Published on the channel `leasehold:retry`. A call that succeeds at once is no
- * event.
- */
+/** What a retry did; on the channel `leasehold:retry`. A call that succeeds at once is no event. */
 export type RetryEvent =
   /** An attempt failed, and another one follows in `delayMs`. */
   | {
