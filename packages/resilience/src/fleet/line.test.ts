@@ -2,7 +2,7 @@ import type { ClaimDescription } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import { describe, expect, it } from "vitest";
 
-import { lineOf, quorumOf } from "./quorum.ts";
+import { lineOf, quorumOf, roleFor, type Standing } from "./line.ts";
 
 let drawn = 0;
 
@@ -22,7 +22,7 @@ describe("the line", () => {
     });
   });
 
-  it("has no vote of one who only offers to probe, was evicted, or cannot be read", () => {
+  it("has no vote of a claim that only offers to probe, was evicted, or cannot be read", () => {
     const unreadable = { ...claim("e", "vote"), origin: null };
     const line = [claim("b", "standby"), claim("c", "vote", true), claim("d", "constructor"), unreadable];
     expect(lineOf({ holders: [claim("a", "vote")], line })).toMatchObject({ votes: 1, standbys: 1 });
@@ -33,7 +33,7 @@ describe("the quorum", () => {
   const clock = new SimClock();
   const { signal } = new AbortController();
 
-  it("is the minimum where nobody counts the nodes", async () => {
+  it("is the minimum where no function counts the nodes", async () => {
     expect(await quorumOf({}, clock, signal)).toEqual({ needed: 2, nodes: undefined });
     expect(await quorumOf({ minimum: 5 }, clock, signal)).toEqual({ needed: 5, nodes: undefined });
   });
@@ -68,5 +68,47 @@ describe("the quorum", () => {
     await clock.advance(5_000);
     await failed;
     expect(clock.pending).toBe(0);
+  });
+});
+
+const well: Standing = {
+  governs: false,
+  ails: false,
+  hasDemand: false,
+  role: null,
+  place: -1,
+  line: { owners: [], standbys: 0 },
+};
+const owners = (count: number): string[] => Array.from({ length: count }, (_, index) => `owner-${index}`);
+
+describe("roles while the circuit is closed", () => {
+  it("a node votes whose own breaker is open", () => {
+    expect(roleFor({ ...well, ails: true })).toBe("vote");
+    expect(roleFor({ ...well, role: "vote", place: 0 })).toBe(null);
+    expect(roleFor({ ...well, hasDemand: true })).toBe(null);
+  });
+});
+
+describe("roles while the circuit is open", () => {
+  const open: Standing = { ...well, governs: true };
+
+  it("nodes in line stay, also when their own breaker has closed", () => {
+    for (const role of ["vote", "standby"] as const) expect(roleFor({ ...open, role, place: 3 })).toBe(role);
+    expect(roleFor({ ...open, role: "vote", place: -1 })).toBe("vote");
+  });
+
+  it("a crowd that voted at once does not stay", () => {
+    expect(roleFor({ ...open, role: "vote", place: 7 })).toBe("vote");
+    expect(roleFor({ ...open, role: "vote", place: 8 })).toBe(null);
+    expect(roleFor({ ...open, role: "standby", place: 9 })).toBe("standby");
+  });
+
+  it("nodes with calls to make join, among them a few that did not vote", () => {
+    const calls = { ...open, hasDemand: true };
+    expect(roleFor(open)).toBe(null);
+    expect(roleFor({ ...calls, ails: true, line: { owners: owners(7), standbys: 2 } })).toBe("vote");
+    expect(roleFor({ ...calls, line: { owners: owners(20), standbys: 1 } })).toBe("standby");
+    expect(roleFor({ ...calls, line: { owners: owners(3), standbys: 2 } })).toBe(null);
+    expect(roleFor({ ...calls, ails: true, line: { owners: owners(8), standbys: 2 } })).toBe(null);
   });
 });

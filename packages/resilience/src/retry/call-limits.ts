@@ -1,23 +1,34 @@
 import type { Clock } from "@leasehold/core";
 
-import type { RetryContext } from "../retry/retry.ts";
-import { runWithin, TimeoutError } from "./time-limit.ts";
+import type { PolicyContext } from "../base/policy.ts";
+import { runWithin, TimeoutError } from "../base/time-limit.ts";
+
+export interface RetryContext extends PolicyContext {
+  /** Which attempt this is: 1 for the first call. */
+  readonly attempt: number;
+  /**
+   * What this attempt has left when this is read, in milliseconds; Infinity without a time limit.
+   * Send it along to the services that the attempt calls.
+   */
+  readonly remainingMs: number;
+}
 
 /**
- * The time of one call: all its attempts and the waits between them. On the monotonic clock alone, unlike a lease: nothing
- * here keeps two holders apart, and a wall clock that is stepped must not end every call of a process.
+ * The time of one call: all its attempts and the waits between them. It counts on the monotonic
+ * clock alone, unlike a lease. Nothing here keeps two holders apart, and a wall clock that is
+ * stepped must not end every call of a process.
  */
 export class CallLimits {
   readonly #clock: Clock;
-  #endMs: number;
-  readonly #attemptTimeoutMs: number;
   readonly #totalMs: number;
+  readonly #attemptTimeoutMs: number;
+  #endMs: number;
 
   constructor(clock: Clock, totalMs: number, attemptTimeoutMs: number) {
     this.#clock = clock;
-    this.#endMs = clock.now().monoMs + totalMs;
-    this.#attemptTimeoutMs = attemptTimeoutMs;
     this.#totalMs = totalMs;
+    this.#attemptTimeoutMs = attemptTimeoutMs;
+    this.#endMs = clock.now().monoMs + totalMs;
   }
 
   /** What is left, in milliseconds; 0 or less when the deadline has passed. */
@@ -39,14 +50,14 @@ export class CallLimits {
     const context = (merged: AbortSignal): RetryContext => ({
       attempt,
       signal: merged,
-      // A property of the object's own, since cockatiel's `wrap` copies contexts; what it copies is the time at the start.
+      // An own property: cockatiel's `wrap` copies contexts. The copy has the time at the start.
       get remainingMs() {
         return Math.max(0, startMs + limitMs - clock.now().monoMs);
       },
     });
     const timeout = (): TimeoutError => {
       if (!isLast) return new TimeoutError("attempt", limitMs);
-      // Timers may be a fraction of a millisecond ahead of the clock: what was told to have passed has passed.
+      // A timer may be a fraction of a millisecond early. What was told to have passed has passed.
       this.#endMs = -Infinity;
       return new TimeoutError("deadline", this.#totalMs);
     };

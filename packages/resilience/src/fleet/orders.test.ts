@@ -76,7 +76,7 @@ describe("an isolation of the fleet", () => {
     expect(b.breaker.state).toBe("closed");
   });
 
-  it("is not believed for ever by a node that is cut off; nor does one reject for good that cannot be given", async () => {
+  it("is believed for maxStalenessMs by a node that is cut off; one that cannot be given has no effect", async () => {
     const [a, b] = await nodes(2);
     await a.breaker.isolateFleet("seen once");
     await fleet.clock.advance(1);
@@ -94,7 +94,7 @@ describe("an isolation of the fleet", () => {
     expect(b.all("restored").map(({ what }) => what)).toContain("orders");
   });
 
-  it("outranks what the fleet found out, and a local one outranks both", async () => {
+  it("outranks the fleet's open circuit, and a local isolation outranks both", async () => {
     const [a, b, c] = await nodes(3);
     await a.trip();
     await b.trip();
@@ -111,22 +111,22 @@ describe("an isolation of the fleet", () => {
     expect(fleet.states).toEqual(["open", "open", "open"]);
   });
 
-  it("that cannot be read is none, and is told", async () => {
+  it("that cannot be read counts as none, and a degraded event says so", async () => {
     const [a, b] = await nodes(2);
-    const liar = await b.coordinator
+    const impostor = await b.coordinator
       .membership("circuit:payments:orders")
       .join({ value: '{"order":"isolate"}' });
     await fleet.clock.advance(1);
     expect(fleet.states).toEqual(["closed", "closed"]);
     expect(a.all("degraded")).toMatchObject([{ what: "orders", error: { message: /cannot read/ } }]);
-    await liar.release();
+    await impostor.release();
     await fleet.clock.advance(1_100);
     expect(a.all("restored")).toMatchObject([{ what: "orders" }]);
   });
 });
 
 describe("a reset of the fleet", () => {
-  it("closes the circuit everywhere, and everybody forgets, those who voted too", async () => {
+  it("closes the circuit everywhere, and every node forgets, voters too", async () => {
     const [a, b, c] = await nodes(3);
     await a.trip();
     await b.trip();
@@ -142,7 +142,7 @@ describe("a reset of the fleet", () => {
     expect([a, b].map((node) => node.all("voted").length)).toEqual([1, 1]);
   });
 
-  it("does not depend on those who stand in line: one that is dead leads no longer, at once", async () => {
+  it("does not depend on the nodes in line: a dead leader leads no longer, at once", async () => {
     const [a, b, c] = await nodes(3);
     await a.trip();
     await b.trip();
@@ -188,7 +188,7 @@ describe("a reset of the fleet", () => {
     expect(b.all("fleet-changed").at(-1)).toMatchObject({ to: "closed" });
   });
 
-  it("says when the store cannot be told", async () => {
+  it("rejects when the store cannot be reached", async () => {
     const [a] = await nodes(1);
     a.link.cut();
     const refused = expect(a.breaker.resetFleet()).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { decodeProclamation, encodeProclamation, longestOpenMs, type Proclamation } from "./proclamation.ts";
+import {
+  decodeOrder,
+  decodeProclamation,
+  encodeOrder,
+  encodeProclamation,
+  longestOpenMs,
+  type Proclamation,
+} from "./messages.ts";
 
 const open: Proclamation = {
   state: "open",
@@ -12,7 +19,7 @@ const open: Proclamation = {
   reason: "2 of 5 nodes",
 };
 
-describe("what a leader proclaims", () => {
+describe("a proclamation", () => {
   it("is read back as it was written", () => {
     for (const state of ["closed", "open", "half-open"] as const)
       expect(decodeProclamation(encodeProclamation({ ...open, state }))).toEqual({ ...open, state });
@@ -67,5 +74,32 @@ describe("what a leader proclaims", () => {
     const text = encodeProclamation(open).replace("{", '{"__proto__":{"polluted":1},"extra":true,');
     expect(decodeProclamation(text)).toEqual(open);
     expect(({} as Record<string, unknown>)["polluted"]).toBe(undefined);
+  });
+});
+
+describe("an order", () => {
+  it("is read back as it was given", () => {
+    expect(decodeOrder(encodeOrder({ kind: "reset" }))).toEqual({ kind: "reset" });
+    const isolate = { kind: "isolate", reason: "maintenance until 6" } as const;
+    expect(decodeOrder(encodeOrder(isolate))).toEqual(isolate);
+  });
+
+  it("has a reason of one short line, whoever wrote it", () => {
+    const hostile = JSON.stringify({ v: 1, order: "isolate", reason: `\u001b[31m\n${"x".repeat(4_000)}` });
+    const order = decodeOrder(hostile);
+    expect(order).toEqual({ kind: "isolate", reason: expect.stringMatching(/^ \[31m x+…$/) });
+    expect(order?.kind === "isolate" && order.reason).toHaveLength(200);
+  });
+
+  it("is null when it is anything else", () => {
+    for (const text of [
+      "",
+      "{}",
+      '{"v":1,"order":"open"}',
+      '{"v":2,"order":"reset"}',
+      '{"v":1,"order":"isolate"}',
+    ])
+      expect(decodeOrder(text)).toBe(null);
+    fc.assert(fc.property(fc.string(), (text) => decodeOrder(text) === null));
   });
 });

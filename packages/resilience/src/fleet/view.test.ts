@@ -2,15 +2,15 @@ import type { ClaimDescription, Inspection } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { encodeProclamation, type Proclamation } from "./proclamation.ts";
-import { SharedView, type Lesson } from "./shared-view.ts";
+import { encodeProclamation, type Proclamation } from "./messages.ts";
+import { View, type Lesson } from "./view.ts";
 
 let clock: SimClock;
-let view: SharedView;
+let view: View;
 
 beforeEach(() => {
   clock = new SimClock();
-  view = new SharedView(clock, 5_000);
+  view = new View(clock, 5_000);
 });
 
 const word = (state: Proclamation["state"], sequence: number, restMs = 1_000): Proclamation => {
@@ -30,7 +30,7 @@ const between: Inspection = { holders: [], line: [claim(9n, "")] };
 
 const saw = (look: Inspection): Lesson => view.saw(look, clock.now(), view.version);
 
-describe("words", () => {
+describe("proclamations", () => {
   it("are believed in the order of their terms and sequences, whatever order looks come in", () => {
     expect(saw(led(5n, word("open", 2)))).toBe("changed");
     expect(saw(led(5n, word("half-open", 1)))).toBe("nothing");
@@ -41,7 +41,7 @@ describe("words", () => {
     expect(view.governs).toBe(false);
   });
 
-  it("that close what this node did not know to be open are no news", () => {
+  it("that close a circuit which this node did not know to be open teach nothing", () => {
     expect(saw(led(5n, word("closed", 1)))).toBe("nothing");
   });
 
@@ -56,7 +56,7 @@ describe("words", () => {
     expect(saw(led(7n, "x".repeat(5_000)))).toBe("malformed");
   });
 
-  it("stand while the next leader has not spoken, and between two leaders", () => {
+  it("stand until the next leader speaks, and between two leaders", () => {
     saw(led(5n, word("open", 1)));
     for (const look of [between, led(9n, "")]) expect(saw(look)).toBe("nothing");
     expect(view.governs).toBe(true);
@@ -64,7 +64,7 @@ describe("words", () => {
 });
 
 describe("a vacancy", () => {
-  it("closes the circuit, and whoever leads next is believed, also in a lower term", () => {
+  it("closes the circuit, and the next leader is believed, also in a lower term", () => {
     saw(led(5n, word("open", 1)));
     expect(saw(vacant)).toBe("vacant");
     expect(view.governs).toBe(false);
@@ -95,7 +95,7 @@ describe("time", () => {
     expect(view.governs).toBe(true);
   });
 
-  it("ends belief: a word that no look confirms is dropped, and comes back with the store", async () => {
+  it("ends belief: a word that no look confirms governs no more, and comes back with the store", async () => {
     saw(led(5n, word("open", 1)));
     await clock.advance(4_000);
     saw(led(5n, word("open", 1)));
@@ -117,7 +117,7 @@ describe("time", () => {
     expect(view.staleInMs).toBe(2_000);
   });
 
-  it("counts while the system sleeps, and does not end the belief of one who leads", async () => {
+  it("counts while the system sleeps, and does not end the belief of a leader", async () => {
     let held = true;
     view.said(5n, word("open", 1), () => held);
     clock.stepWall(60_000);
@@ -126,7 +126,7 @@ describe("time", () => {
     expect(view.governs).toBe(false);
   });
 
-  it("that was spent alone makes what a node found out its own: closing does not wipe it", async () => {
+  it("spent alone makes a node's findings its own: the word that closes does not wipe them", async () => {
     saw(led(5n, word("open", 1)));
     await clock.advance(5_000);
     expect(saw(led(5n, word("closed", 2)))).toBe("nothing");
