@@ -4,7 +4,7 @@ import type { Backend } from "./contract/backend.ts";
 import { LeaseholdError } from "./errors.ts";
 import type { EventListener } from "./events.ts";
 
-/** How many coordinators share a backend: the last one to close it closes it. */
+/** How many coordinators use each backend. The last one to leave a backend closes it. */
 const users = new WeakMap<Backend, number>();
 
 export interface ContextOptions {
@@ -15,8 +15,8 @@ export interface ContextOptions {
 }
 
 /**
- * What everything that one coordinator makes has in common: its store, its name, its clock and its
- * chance, where it tells events, and whether it is closing. It knows no claim and no record.
+ * What all that one coordinator makes has in common: its store, its namespace, time and chance,
+ * where events are told, and whether it is closing. A context knows no claim and no record.
  */
 export class Context {
   readonly backend: Backend;
@@ -41,13 +41,13 @@ export class Context {
     return this.#closer.signal;
   }
 
-  /** Throws `CLOSED` once the coordinator closes: no new work. */
+  /** Throws `CLOSED` once the coordinator closes: nothing new begins then. */
   assertOpen(): void {
     if (this.#closer.signal.aborted)
       throw new LeaseholdError("CLOSED", "This coordinator is closed. Create another one to go on.");
   }
 
-  /** Notes work that `close` waits for, within its grace. How it ends is its caller's affair. */
+  /** Notes work that `close` waits for, within its grace. Its failure is its caller's affair. */
   attend(work: Promise<unknown>): void {
     const settled: Promise<boolean> = work.then(
       () => this.#attended.delete(settled),
@@ -56,12 +56,12 @@ export class Context {
     this.#attended.add(settled);
   }
 
-  /** Resolves when all work that was noted so far has settled. */
+  /** Resolves when all work that was noted so far has settled. Never rejects. */
   async attended(): Promise<void> {
     await Promise.all(this.#attended);
   }
 
-  /** No new work from now on; all that goes on is told by `closing`. */
+  /** Nothing new begins from now on. Whatever goes on hears of it by `closing`. */
   shut(reason: LeaseholdError): void {
     this.#closer.abort(reason);
   }
@@ -70,7 +70,7 @@ export class Context {
   async leaveBackend(): Promise<void> {
     const left = (users.get(this.backend) ?? 1) - 1;
     users.set(this.backend, left);
-    // A store that cannot be told goodbye must not fail a shutdown: its claims expire.
+    // A backend that cannot close properly must not fail a shutdown: its claims expire.
     if (left === 0) await Promise.resolve(this.backend[Symbol.asyncDispose]()).catch(() => undefined);
   }
 }

@@ -4,32 +4,36 @@ import type { Degradation } from "./contract/backend.ts";
 import type { LossReason } from "./errors.ts";
 import type { RecordState } from "./idempotency/idempotency.ts";
 
-/** What every event of a claim says of it. */
+/** What every event of a claim says. */
 export interface ClaimEvent {
-  /** The recipe: `lock`. Low cardinality: fit for a metric's label. */
+  /** The recipe, such as `lock`. There are few: fit for a metric's label. */
   readonly recipe: string;
   /** The name the caller gave. */
   readonly name: string;
-  /** First 8 of the owner's 32 digits: they follow a claim through a log, and cannot speak for it. */
+  /** The first 8 of the owner's 32 digits: enough to follow it in a log, too few to pose as it. */
   readonly claim: string;
 }
 
-/** The same of a granted claim. */
+/** What every event of a granted claim says. */
 export interface LeaseEvent extends ClaimEvent {
   readonly fencingToken: bigint;
 }
 
 /**
- * `executing`: the handler runs (above attempt 1 it was taken over, or begins after a release). How
- * that ended is a `RecordState`, `failed` (stored) or `fenced`. A call that did not execute is
- * `replayed`, `in-progress`, `mismatch` or `expired`.
+ * What became of a call under an idempotency key. `executing`: the handler runs; above attempt 1 it
+ * took over, or follows a release. How that ended is a `RecordState`, `failed` (stored) or
+ * `fenced`. A call that did not execute is `replayed`, `in-progress`, `mismatch` or `expired`.
  */
 export type IdempotencyOutcome =
   RecordState | "executing" | "failed" | "fenced" | "replayed" | "in-progress" | "mismatch" | "expired";
 
 /**
- * What happened, in one process. Told to `onEvent`, and published on the diagnostics channel
- * `leasehold:<type>`.
+ * What happened in one process. `onEvent` hears it, and the diagnostics channel `leasehold:<type>`
+ * publishes it. Times are in milliseconds.
+ *
+ * @example
+ * import { subscribe } from "node:diagnostics_channel";
+ * subscribe("leasehold:lost", (event) => console.error("lease lost", event));
  */
 export type LeaseholdEvent =
   /** The claim joined the line behind others. */
@@ -54,13 +58,13 @@ export type LeaseholdEvent =
       readonly outcome: "released" | "gone" | "unknown";
       readonly heldMs: number;
     })
-  /** A body ignores its aborted signal, `afterMs` later. Its lease is not released before it ends. */
+  /** A body ignores its signal, `afterMs` after the abort. Its lease is kept until it ends. */
   | (LeaseEvent & { readonly type: "stuck"; readonly afterMs: number })
   /** A call under an idempotency key went a step further. */
   | {
       readonly type: "idempotency";
       readonly scope: string;
-      /** First 8 of the 64 digits that stand for the key: enough for a log, too little to use it. */
+      /** The first 8 of the 64 digits that stand for the key: too few to use it. */
       readonly record: string;
       readonly outcome: IdempotencyOutcome;
       /** Of the execution; 0 where there is none. */

@@ -1,7 +1,7 @@
 export { createCoordinator } from "./coordinator.ts";
 export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection } from "./coordinator.ts";
 export type { Recipe } from "./recipes/resource.ts";
-export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/line-resource.ts";
+export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/acquire-options.ts";
 export type { Lock } from "./recipes/lock.ts";
 export type { Semaphore } from "./recipes/semaphore.ts";
 export type { ReadWriteLock } from "./recipes/read-write-lock.ts";
@@ -35,7 +35,7 @@ export { resultCodec } from "./idempotency/result-codec.ts";
 export type { ResultCodec } from "./idempotency/result-codec.ts";
 export { isStoredFailure, StoredFailure } from "./idempotency/stored-failure.ts";
 
-// Symbols above are for users. Symbols below are for authors of backends.
+// The symbols above are for users. The symbols below are for authors of backends.
 
 export { again, Backoff } from "./base/again.ts";
 export type { Pace, Tries } from "./base/again.ts";

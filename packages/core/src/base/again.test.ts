@@ -1,5 +1,6 @@
 import { SimClock } from "@leasehold/testing";
 import { expect, it } from "vitest";
+
 import { again, Backoff, type Tries } from "./again.ts";
 
 /** A chance of one half: every pause is as long as its pace says. */

@@ -1,6 +1,8 @@
 import { getEventListeners } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
+
 import { describe, expect, it } from "vitest";
+
 import { ChangeFeed } from "./change-feed.ts";
 
 interface Reader {

@@ -1,7 +1,7 @@
 /**
- * Turns "something may have changed" into an async iterator: the first step yields at once, each
- * later one after the next `notify`. Changes that come while nobody is looking are one, for a look
- * sees them all. Ends with its signal.
+ * Turns "something may have changed" into an async iterator. The first step yields at once, each
+ * later one after the next `notify`. Changes that come while nobody looks count as one, since one
+ * look sees them all. The iterator ends with its signal.
  */
 export class ChangeFeed implements AsyncIterable<void> {
   readonly #signal: AbortSignal;
@@ -15,7 +15,7 @@ export class ChangeFeed implements AsyncIterable<void> {
     else signal.addEventListener("abort", this.#end, { once: true });
   }
 
-  /** Whether nothing is yielded any more. */
+  /** Whether the iterator yields nothing any more. */
   get ended(): boolean {
     return this.#ended;
   }

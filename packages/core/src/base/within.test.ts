@@ -1,6 +1,8 @@
-import { SimClock } from "@leasehold/testing";
 import { getEventListeners } from "node:events";
+
+import { SimClock } from "@leasehold/testing";
 import { expect, it } from "vitest";
+
 import { within } from "./within.ts";
 
 const never = new Promise<string>(() => {});

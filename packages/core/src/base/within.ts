@@ -11,12 +11,12 @@ export interface Bound {
 }
 
 /**
- * A promise against a deadline. Settles as `work` does or, once the time is over or the signal
- * has aborted, as `otherwise` says: with what it returns, or what it throws. The caller's
- * `otherwise` looks at its own signal to tell which it was.
+ * A promise against a deadline. Settles as `work` does. Once the time is over, or the signal has
+ * aborted, it settles as `otherwise` does: with what that returns or throws. `otherwise` looks at
+ * the signal to tell which it was.
  *
- * The work itself goes on: nothing can stop a promise. A rejection of it that comes late is
- * handled here, since nobody else listens any more. No timer and no listener outlives the wait.
+ * The work itself goes on: nothing can stop a promise. Its late rejection is handled here, since
+ * nobody else listens any more. No timer and no listener outlives the wait.
  */
 export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: () => U): Promise<T | U> {
   const { clock, limitMs = Infinity, signal, keepAlive = false } = bound;

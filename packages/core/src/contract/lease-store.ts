@@ -158,7 +158,9 @@ export interface ProposeRequest extends ClaimRef, CallOptions {
   readonly sequence: number;
 }
 
-/** An acknowledgement proves that the claim lives until `validFrom` + `ttlMs`, by the store's rate. */
+/**
+ * An acknowledgement proves that the claim lives until `validFrom` + `ttlMs`, by the store's rate.
+ */
 export interface Acknowledged {
   readonly ticket: bigint;
   /** The ttl that the store granted. */

@@ -3,12 +3,12 @@ import { elapsedMs } from "../base/clock.ts";
 import { within } from "../base/within.ts";
 import type { Context } from "../context.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
-import { isLeaseholdError, LeaseholdError } from "../errors.ts";
+import { LeaseholdError, mayHaveHappened } from "../errors.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
-/** How long the store has to answer whether somebody may execute, over all attempts. */
+/** How long the store has to answer whether a call may execute, over all attempts. */
 const storeTimeoutMs = 5_000;
-/** One attempt of that: a reply that was lost is asked for again. */
+/** How long one attempt has: a reply that was lost is asked for again. */
 const attemptTimeoutMs = 2_000;
 const withdrawTimeoutMs = 1_000;
 
@@ -18,7 +18,10 @@ export interface AdmissionOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Who may execute: begins, asks again when a reply was lost, waits where others execute. */
+/**
+ * Decides which calls may execute. It begins, asks again when a reply was lost, and waits where
+ * another call executes.
+ */
 export class Admission {
   readonly #context: Context;
   readonly #rooms = new Map<string, WaitingRoom>();
@@ -28,9 +31,9 @@ export class Admission {
   }
 
   /**
-   * Settles with anything but `in-progress`, or with that when the wait is over. Rejects with the
-   * reason of `signal`, with `CLOSED`, or as the store does; then whatever was begun for this call
-   * is taken back behind the caller's back.
+   * Resolves to `in-progress` only when the wait is over. Rejects with the reason of `signal`, with
+   * `CLOSED`, or as the store does. Whatever was begun for a call that rejects is then taken back
+   * in the background.
    */
   async enter(
     call: Omit<BeginRequest, "timeoutMs" | "watched">,
@@ -51,9 +54,9 @@ export class Admission {
   }
 
   /**
-   * Takes back what may have been begun for a call that nobody waits for any more, so that the next
-   * one need not wait for its lease to end. It names the owner, which is never used again. A begin
-   * that arrives later still blocks its key for one lease.
+   * Takes back what may have been begun for a call that nobody waits for any more. So the next call
+   * need not wait for its lease to end. Repeating this is safe: it names an owner that is never
+   * used again. A begin that arrives later than this still blocks its key for one lease.
    */
   withdraw(request: BeginRequest): void {
     this.#context.attend(this.#withdraw(request));
@@ -79,7 +82,9 @@ export class Admission {
     }
   }
 
-  /** The same owner asks again: the store answers the same, and so tells what a lost reply said. */
+  /**
+   * Asks again as the same owner: the store answers the same, and so tells what a lost reply said.
+   */
   async #begin(request: BeginRequest): Promise<BeginReply> {
     const { clock, random, backend, closing: signal } = this.#context;
     const begin = (leftMs: number): Promise<BeginReply> =>
@@ -91,15 +96,15 @@ export class Admission {
         longestMs: storeTimeoutMs,
         withinMs: storeTimeoutMs,
         keepAlive: true,
-        isPassing: isUnknown,
+        isPassing: mayHaveHappened,
       });
     } catch (error) {
-      if (isUnknown(error)) this.withdraw(request);
+      if (mayHaveHappened(error)) this.withdraw(request);
       throw error;
     }
   }
 
-  /** Settles at once when the caller leaves; what it may still be given is given back. */
+  /** Rejects at once when the caller leaves. What the store still gives it is given back. */
   #orLeave(reply: Promise<BeginReply>, leaving: AbortSignal, request: BeginRequest): Promise<BeginReply> {
     return within(reply, { clock: this.#context.clock, signal: leaving }, () => {
       reply.then(
@@ -131,11 +136,7 @@ export class Admission {
   }
 }
 
-function isUnknown(error: unknown): boolean {
-  return isLeaseholdError(error, "OUTCOME_UNKNOWN");
-}
-
-/** What a conflict tells its caller. */
+/** The error of a call that found another one executing. */
 export function inProgress(remainingMs: number): LeaseholdError {
   return new LeaseholdError(
     "IDEMPOTENCY_IN_PROGRESS",

@@ -14,10 +14,10 @@ export interface ExecutionTimes {
 export type ExecutionLoss = "expired" | "fenced" | "missing" | "overtime";
 
 /**
- * One execution under a key, while its handler runs: extends its lease every third of it, and aborts
- * its signal when it may no longer be believed, by the local clocks, before the store lets another
- * take over. As of a lease, belief lost is not regained; but a result that comes late is offered to
- * the store all the same, which takes it unless somebody has taken over.
+ * One execution under a key, while its handler runs. It extends its lease every third of it. It
+ * aborts its signal when it may no longer be believed, by the local clocks: before the store lets
+ * another take over. Lost belief is not regained, as for a lease. But a result that comes late is
+ * offered to the store all the same, which takes it unless another has taken over.
  */
 export class Execution {
   readonly token: bigint;
@@ -53,13 +53,13 @@ export class Execution {
     return this.#aborter.signal;
   }
 
-  /** Milliseconds until nobody may rely on it any more, unless it is extended; 0 when it is lost. */
+  /** Milliseconds until it may no longer be believed, unless it is extended; 0 when it is lost. */
   get remainingMs(): number {
     if (this.#loss !== null) return 0;
     return Math.max(0, Math.min(this.#belief.remainingMs, this.#overtimeInMs));
   }
 
-  /** Why it is no longer believed, if so; looks first. */
+  /** Why it is no longer believed; null while it is. Looks at the clocks first. */
   get loss(): ExecutionLoss | null {
     if (this.#loss === null && !this.#ended && this.remainingMs <= 0)
       this.#lose(this.#overtimeInMs <= 0 ? "overtime" : "expired");
@@ -71,7 +71,7 @@ export class Execution {
     this.#aborter.abort(reason);
   }
 
-  /** The handler has settled, and its outcome was told or never will be: no more extending. */
+  /** Stops extending: the handler has settled, and its outcome was told or never will be. */
   end(): void {
     this.#ended = true;
     this.#timer?.cancel();
@@ -93,8 +93,8 @@ export class Execution {
   }
 
   #tick(): void {
-    // An answer on its way is the only thing that can save an execution at its deadline, and it is
-    // too late to wait for it.
+    // At the deadline only an answer on its way could save the execution. It is too late to wait
+    // for that.
     if (this.loss !== null) return;
     if (!this.#asking && this.#context.clock.now().monoMs >= this.#dueMs) void this.#extend();
     this.#arm();

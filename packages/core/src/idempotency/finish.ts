@@ -1,20 +1,20 @@
 import { again } from "../base/again.ts";
 import type { Context } from "../context.ts";
 import type { FinishReply, FinishRequest } from "../contract/idempotency-store.ts";
+import { isOutage } from "../errors.ts";
 import type { Execution } from "./execution.ts";
-import { isOutage } from "./is-outage.ts";
 
 const finishTimeoutMs = 2_000;
-/** An unanswered end is told again for this long at least: a lease may be shorter than an outage. */
+/** An end is told again for this long at least: a lease may be shorter than an outage. */
 const finishForMs = 5_000;
 
 /** How an execution ended. */
 export type Ending = Pick<FinishRequest, "outcome" | "body">;
 
 /**
- * Tells the store how an execution ended, again while the answer is lost: the same owner and token
- * get the same answer. The execution is extended meanwhile, so nobody takes over for as long as
- * there is hope.
+ * Tells the store how an execution ended, and repeats that while no answer comes: the same owner
+ * and token get the same answer. The execution is extended meanwhile, so nobody takes over for as
+ * long as an answer may still come.
  */
 export async function finish(
   { clock, random, backend }: Context,

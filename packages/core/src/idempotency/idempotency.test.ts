@@ -2,12 +2,12 @@ import { SimClock, withFaults, type Link } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Backend } from "../contract/backend.ts";
+import type { IdempotencyStore } from "../contract/idempotency-store.ts";
 import { createCoordinator, type Coordinator } from "../coordinator.ts";
 import { isLeaseholdError, type ErrorCode } from "../errors.ts";
 import type { LeaseholdEvent } from "../events.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";
 import type { Idempotency, IdempotencyOptions } from "./idempotency.ts";
-import type { IdempotencyStore } from "../contract/idempotency-store.ts";
 
 let clock: SimClock;
 let store: MemoryStore;

@@ -5,7 +5,7 @@ import type { Disposition, ExecutionContext, IdempotentResult, RecordState } fro
 import type { ResultCodec } from "./result-codec.ts";
 import { describeFailure } from "./stored-failure.ts";
 
-/** What a scope's options say of an outcome. */
+/** What the options of a scope say of an outcome. */
 export interface OutcomeSettings {
   readonly maxResultBytes: number;
   readonly codec: ResultCodec;
@@ -20,7 +20,7 @@ export interface Work<T> {
   readonly told: (outcome: RecordState | "failed" | "fenced") => void;
 }
 
-/** Runs the handler, and tells the store how it ended. `close` waits for all of it. */
+/** Runs the handler, and tells the store how it ended. `close` waits for all of this. */
 export async function runExecution<T>(
   context: Context,
   execution: Execution,
@@ -35,7 +35,7 @@ export async function runExecution<T>(
     await failed(context, execution, settings, work, error);
     const { loss } = execution;
     execution.end();
-    // A handler that only passed the abort on says nothing of its own; any other error is the
+    // A handler that only passed the abort on has no error of its own. Any other error is the
     // handler's, and wins.
     throw loss !== null && passesOn(error, execution.signal) ? lossError(loss) : error;
   }
@@ -52,7 +52,7 @@ export async function runExecution<T>(
   return { value, replayed: false, record: state, attempt, fencingToken };
 }
 
-/** An abort of ours is nobody's result: what the handler left undone is as unknown as after a crash. */
+/** An abort of ours is no result: what the handler left undone is as unknown as after a crash. */
 async function failed<T>(
   context: Context,
   execution: Execution,
@@ -69,7 +69,9 @@ async function failed<T>(
   work.told(record === "done" ? (disposition === "released" ? "released" : "failed") : record);
 }
 
-/** A classifier that throws, or answers nonsense, must not lose an effect that may have happened. */
+/**
+ * What a classifier says. Unknown when it throws or answers nonsense: an effect may have happened.
+ */
 function dispositionOf<T>(classify: (outcome: T) => Disposition, outcome: T): Disposition {
   try {
     const disposition = classify(outcome);
@@ -80,7 +82,7 @@ function dispositionOf<T>(classify: (outcome: T) => Disposition, outcome: T): Di
   return "unknown";
 }
 
-/** Null: nothing is told, and the lease runs out. */
+/** What to tell the store. Null: nothing is told, and the lease runs out. */
 function endingOf(
   disposition: Disposition,
   outcome: "completed" | "failed",
@@ -94,12 +96,12 @@ function endingOf(
     body = codec.encode(value);
     if (Buffer.byteLength(body) > maxResultBytes) body = null;
   } catch {
-    // The effect has happened: that it did is worth storing, even if its result cannot be.
+    // The effect has happened. That is worth storing, even if its result cannot be.
   }
   return { outcome, body };
 }
 
-/** Of a record that the store has ended so. */
+/** The state of a record for which the store acknowledged this ending. */
 function stateOf(ending: Ending | null): RecordState {
   if (ending?.outcome === "released") return "released";
   return ending === null || ending.body === null ? "not-stored" : "stored";

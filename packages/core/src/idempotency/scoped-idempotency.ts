@@ -1,22 +1,14 @@
 import { createHash } from "node:crypto";
 
-import {
-  checkCount,
-  checkDuration,
-  checkFunction,
-  checkName,
-  checkSignal,
-  checkTtl,
-} from "../base/arguments.ts";
+import { checkFunction, checkName, checkSignal } from "../base/arguments.ts";
 import { encodeName } from "../base/encode-name.ts";
 import { drawOwner } from "../base/random.ts";
 import type { Context } from "../context.ts";
-import type { Backend } from "../contract/backend.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
-import { invalidArgument, LeaseholdError } from "../errors.ts";
+import { invalidArgument, isOutage, LeaseholdError } from "../errors.ts";
 import type { IdempotencyOutcome } from "../events.ts";
 import { inProgress, type Admission } from "./admission.ts";
-import { Execution, type ExecutionTimes } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type {
   ExecutionContext,
@@ -25,10 +17,9 @@ import type {
   IdempotentResult,
   IdempotentRunOptions,
 } from "./idempotency.ts";
-import { isOutage } from "./is-outage.ts";
 import { replay } from "./replay.ts";
-import { resultCodec } from "./result-codec.ts";
-import { runExecution, type OutcomeSettings } from "./run-execution.ts";
+import { runExecution } from "./run-execution.ts";
+import { checkOptions, type Settings } from "./settings.ts";
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createIdempotency(
@@ -38,46 +29,7 @@ export function createIdempotency(
   options: IdempotencyOptions,
   defaults: { readonly waitMs: number },
 ): Idempotency {
-  const { conflict, waitMs = defaults.waitMs } = options;
-  const checked = checkOptions(context.backend, options);
-  return new ScopedIdempotency(context, admission, scope, {
-    ...checked,
-    waitMs: conflict === "wait" ? waitMs : 0,
-  });
-}
-
-interface Settings extends OutcomeSettings, ExecutionTimes {
-  readonly takeOver: boolean;
-  readonly failOpen: boolean;
-  /** 0: a call that finds another executing is told so at once. */
-  readonly waitMs: number;
-}
-
-function checkOptions(backend: Backend, options: IdempotencyOptions): Omit<Settings, "waitMs"> {
-  const { conflict = "reject", onExpired = "retry", waitMs = 0 } = options;
-  if (conflict !== "reject" && conflict !== "wait")
-    throw invalidArgument('conflict must be "reject" or "wait".');
-  if (onExpired !== "retry" && onExpired !== "fail")
-    throw invalidArgument('onExpired must be "retry" or "fail".');
-  checkDuration("waitMs", waitMs, { infinite: true });
-  const leaseMs = checkTtl(options.leaseMs ?? 30_000, backend.traits, backend.name, "leaseMs");
-  const retentionMs = checkDuration("retentionMs", options.retentionMs ?? Math.max(86_400_000, leaseMs));
-  if (retentionMs < leaseMs || !Number.isInteger(retentionMs))
-    throw invalidArgument(
-      `retentionMs must be a whole number, and at least leaseMs (${leaseMs}); got ${retentionMs}.`,
-    );
-  const { maxBodyBytes } = backend.idempotency;
-  return {
-    leaseMs,
-    retentionMs,
-    maxDurationMs: checkDuration("maxDurationMs", options.maxDurationMs ?? 20 * leaseMs, { infinite: true }),
-    maxResultBytes: checkCount("maxResultBytes", options.maxResultBytes ?? 65_536, maxBodyBytes),
-    classifyError: checkFunction("classifyError", options.classifyError ?? (() => "unknown")),
-    classifyResult: checkFunction("classifyResult", options.classifyResult ?? (() => "stored")),
-    codec: options.codec ?? resultCodec,
-    takeOver: onExpired === "retry",
-    failOpen: options.failOpen === true,
-  };
+  return new ScopedIdempotency(context, admission, scope, checkOptions(context.backend, options, defaults));
 }
 
 class ScopedIdempotency implements Idempotency {
@@ -101,7 +53,7 @@ class ScopedIdempotency implements Idempotency {
     this.#context.assertOpen();
     const record = this.#recordOf(checkName("key", key));
     checkFunction("handler", handler);
-    // Once, and before the handler, which may change what it was given.
+    // Computed once, and before the handler runs: the handler may change the payload.
     const fingerprint = fingerprintOf(options?.fingerprint);
     const { policy } = options ?? {};
     const signal = checkSignal(options?.signal);
@@ -137,8 +89,8 @@ class ScopedIdempotency implements Idempotency {
     const execution = new Execution(context, { record, owner }, reply, this.#settings);
     const { attempt } = reply;
     this.#tell(record, "executing", attempt);
-    // The end of an attempt is the end of the work; a caller's own signal, without a policy, only
-    // ended the wait.
+    // With a policy the end of an attempt is the end of the work. Without one the caller's own
+    // signal only ends the wait.
     const interrupt = (): void => execution.interrupt(signal?.reason);
     if (interruptible) signal?.addEventListener("abort", interrupt, { once: true });
     const told = (outcome: IdempotencyOutcome): void => this.#tell(record, outcome, attempt);
@@ -147,7 +99,7 @@ class ScopedIdempotency implements Idempotency {
     return running.finally(() => signal?.removeEventListener("abort", interrupt));
   }
 
-  /** For a call that does not execute: the earlier result, or why there is none. */
+  /** Answers a call that does not execute: the earlier result, or why there is none. */
   #answer<T>(record: string, reply: Exclude<BeginReply, { kind: "begun" }>): IdempotentResult<T> {
     if (reply.kind === "finished") {
       this.#tell(record, "replayed", reply.attempt);
@@ -158,7 +110,7 @@ class ScopedIdempotency implements Idempotency {
     if (reply.kind === "mismatch")
       throw new LeaseholdError(
         "IDEMPOTENCY_MISMATCH",
-        "This idempotency key was used with another payload. Take a new key for a new request.",
+        "This idempotency key was used with another payload. Use a new key for a new request.",
       );
     throw new LeaseholdError(
       "OUTCOME_UNKNOWN",
@@ -167,7 +119,7 @@ class ScopedIdempotency implements Idempotency {
     );
   }
 
-  /** Keys come from outside, and may be long or say something: what the store sees of one is its hash. */
+  /** Keys come from outside, and may be long or secret: the store sees only their hash. */
   #recordOf(key: string): string {
     return `${this.#context.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
   }
@@ -182,7 +134,7 @@ function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Of an execution that nothing protects. */
+/** The context of an execution that nothing protects (`failOpen`). */
 function unprotected(context: Context, downstreamKey: string, maxDurationMs: number): ExecutionContext {
   return {
     signal: context.closing,

@@ -4,9 +4,9 @@ import type { Timer } from "../base/clock.ts";
 import type { Context } from "../context.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
 
-/** A lease that ends is looked for this long after the store should have seen it. */
+/** A waiter asks this long after the store should have seen a lease end. */
 const afterLeaseMs = 10;
-/** Waiters ask again this often although nothing was pushed, and no lease seems to end. */
+/** A waiter that hears nothing, while no lease seems to end, asks again this often. */
 const longestSilenceMs = 10_000;
 
 interface Waiter {
@@ -16,9 +16,10 @@ interface Waiter {
 }
 
 /**
- * Where the callers of this process wait who found one record in progress, all with the same payload. One watch for all of
- * them, and one question when something may have changed, asked by the first for everybody: a result is everybody's, and
- * whoever may begin leaves to execute while the others wait on. So a hundred waiters cost a completion no more than one does.
+ * Where callers of this process wait for one record that is in progress; all have the same payload.
+ * They share one watch. When something may have changed, the first asks one question for all. A
+ * result is for everybody. A caller that may begin leaves to execute, while the others wait on. So
+ * a completion costs as much with a hundred waiters as with one.
  */
 export class WaitingRoom {
   readonly fingerprint: string;
@@ -41,8 +42,9 @@ export class WaitingRoom {
   }
 
   /**
-   * Waits for an answer other than `in-progress`; for ever, if the caller has left (`left` aborts). Rejects with the store's
-   * failure if that is permanent. An execution that is begun for a caller who has left is handed to `unwanted`.
+   * Resolves to an answer other than `in-progress`. Rejects with the store's failure if that is
+   * permanent. Stays pending when the caller has left (`left` aborts). An execution that is begun
+   * for a caller who has left is handed to `unwanted`.
    */
   wait(
     request: BeginRequest,
@@ -67,7 +69,9 @@ export class WaitingRoom {
     return promise;
   }
 
-  /** Something may have happened that no push will tell: a caller asked for itself before it came in. */
+  /**
+   * Looks again. A caller asked for itself before it came in: no push may tell what happened since.
+   */
   lookAgain(): void {
     this.#feed.notify();
   }
@@ -106,7 +110,8 @@ export class WaitingRoom {
     first.settle(reply);
     for (const waiter of [...this.#waiters])
       if (isAnsweredBy(waiter.request, first.request, reply)) waiter.settle(reply);
-    // Who executes now announces its end. Whoever may take over, where the first would not, asks for itself.
+    // After `begun`: the caller that executes announces its end. Otherwise: a caller that may take
+    // over, where the first may not, asks for itself.
     if (reply.kind === "begun") this.#askIn(first.request.leaseMs);
     else this.#feed.notify();
   }
@@ -118,7 +123,10 @@ export class WaitingRoom {
   }
 }
 
-/** Whether what the store said to `asked` is also what it would say to `other`. Never of `begun`: that is for one alone. */
+/**
+ * Whether the answer to `asked` is also what the store would answer to `other`. Never so for
+ * `begun`, which is for one caller alone.
+ */
 function isAnsweredBy(other: BeginRequest, asked: BeginRequest, { kind }: BeginReply): boolean {
   return kind !== "begun" && (kind !== "expired" || other.takeOver === asked.takeOver);
 }

@@ -2,7 +2,7 @@ import { Backoff } from "../base/again.ts";
 import { sleep, type Timer } from "../base/clock.ts";
 import { drawOwner } from "../base/random.ts";
 import type { AcquireRequest, Refused, ShapedResource } from "../contract/lease-store.ts";
-import { isLeaseholdError, LeaseholdError, LeaseLostError, type LossReason } from "../errors.ts";
+import { isOutage, LeaseholdError, LeaseLostError, mayHaveHappened, type LossReason } from "../errors.ts";
 import { Claim, type WaiterObserver } from "./claim.ts";
 import { HeldLease, type LeaseOrigin } from "./held-lease.ts";
 import type { PendingAcquire, Session } from "./session.ts";
@@ -23,13 +23,14 @@ function acquireTimeoutMs(ttlMs: number): number {
   return Math.min(5_000, Math.max(250, ttlMs / 2));
 }
 
+/** A request with less time than this is not worth sending, in milliseconds. */
 const shortestTryMs = 50;
 
 /**
  * One acquire call, from its first request until the caller has an answer: a lease, null (held
  * elsewhere, when it may not wait), or an error. It settles once, at the first of grant, death,
- * timeout, abort and close, whatever is still in flight. Whatever it may have left in the store is
- * then taken out in the background.
+ * timeout, abort and close, whatever is still in flight. What it may have left in the store is then
+ * taken out in the background.
  */
 export class Acquisition implements WaiterObserver, PendingAcquire {
   readonly #session: Session;
@@ -96,7 +97,10 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     this.#session.renewals.askNow(this.#claim);
   }
 
-  /** Asks until the store has told where the claim stands. Every retry names the same owner, so asking again is safe. */
+  /**
+   * Asks until the store has told where the claim stands. Asking again is safe: every retry names
+   * the same owner.
+   */
   async #ask(): Promise<void> {
     const { context } = this.#session;
     const backoff = new Backoff({ firstMs: 20, longestMs: 500 }, context.random);
@@ -104,34 +108,34 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
       this.#claim.sending();
       try {
         const reply = await context.backend.leases.acquire(this.#request());
-        // Even after the call has settled: the reply to a lease that a push granted confirms it, or
-        // ends it.
+        // A reply counts even after the call has settled: it confirms a lease that a push granted,
+        // or ends it.
         if (reply.kind !== "refused") this.#claim.answered(reply);
         else this.#refused(reply);
         if (reply.kind === "queued") this.#joined();
         return;
       } catch (error) {
         this.#failure = error;
-        if (isLeaseholdError(error, "OUTCOME_UNKNOWN")) this.#claim.unanswered();
+        if (mayHaveHappened(error)) this.#claim.unanswered();
         else this.#claim.inFlight = false;
-        const hopeless = !isLeaseholdError(error) || error.permanent || !this.#isPassing(error);
-        if (hopeless) this.#giveUp(error);
+        if (!this.#isPassing(error)) this.#giveUp(error);
       }
       if (!this.#settled) {
         this.#pause = new AbortController();
         await sleep(context.clock, backoff.nextMs(), this.#pause.signal, { keepAlive: true });
       }
-      // A push may have told meanwhile what no reply did; and a try that cannot be answered in time
+      // A push may have told meanwhile what no reply did. A try that cannot be answered in time
       // only blurs the outcome.
       if (this.#settled || this.#claim.phase !== "joining" || this.#leftMs() < shortestTryMs) return;
     }
   }
 
-  /** Worth asking again: unknown always (only a repeat can tell), unreachable while the caller is willing to wait. */
-  #isPassing(error: LeaseholdError): boolean {
-    return (
-      error.code === "OUTCOME_UNKNOWN" || (error.code === "BACKEND_UNAVAILABLE" && this.#what.waitMs > 0)
-    );
+  /**
+   * Whether to ask again: always if the request may have been carried out, since only a repeat can
+   * tell; while nothing was written, only for a caller that is willing to wait.
+   */
+  #isPassing(error: unknown): boolean {
+    return isOutage(error) && !error.permanent && (mayHaveHappened(error) || this.#what.waitMs > 0);
   }
 
   #request(): AcquireRequest {
@@ -140,8 +144,8 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
       ...{ resource, owner: this.#claim.owner, ttlMs, weight, value },
       queue: waitMs > 0,
       maxWaiters: this.#session.limits.maxWaitersPerName,
-      // A moment before the wait ends: the backend knows whether the request ever left, and should
-      // have the last word.
+      // It ends a moment before the wait does: the backend knows whether the request ever left, and
+      // should have the last word.
       timeoutMs: Math.min(acquireTimeoutMs(ttlMs), Math.max(shortestTryMs, this.#leftMs())),
     };
   }
@@ -172,7 +176,7 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     this.#giveUp(this.#refusal(reason, capacity));
   }
 
-  /** Null: held elsewhere, which is an answer to a try. */
+  /** Null: held elsewhere. That is an answer to a call that may not wait. */
   #refusal(reason: Refused["reason"], capacity: number | undefined): LeaseholdError | null {
     const subject = this.#subject;
     switch (reason) {
@@ -200,7 +204,10 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
 
   readonly #abort = (): void => this.#giveUp(this.#what.signal?.reason);
 
-  /** Long waits wake early (timers have a ceiling) and look again. The pending wait keeps the process alive. */
+  /**
+   * Timers have a ceiling: a long wait wakes early, and looks again. The pending wait keeps the
+   * process alive.
+   */
   #armTimer(deadlineMs: number): void {
     const { clock } = this.#session.context;
     const leftMs = deadlineMs - clock.now().monoMs;
@@ -234,7 +241,10 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     );
   }
 
-  /** Settles without a lease. Null: held elsewhere. Leaves no claim behind, without making the caller wait for that. */
+  /**
+   * Settles without a lease; null: held elsewhere. The claim is taken out of the store in the
+   * background: the caller does not wait for that.
+   */
   #giveUp(outcome: unknown): void {
     if (this.#settled) return;
     const mayBeInStore = this.#claim.phase === "waiting" || this.#claim.unclean || this.#claim.inFlight;

@@ -1,6 +1,7 @@
 import { SimClock } from "@leasehold/testing";
 import fc from "fast-check";
 import { expect, it } from "vitest";
+
 import { Belief, driftMarginMs } from "./belief.ts";
 
 const ttlMs = 3_000;

@@ -25,7 +25,7 @@ export type Phase = "joining" | "waiting" | "held" | "over";
 
 /** The acquire call, which is told until the claim is granted. Called synchronously. */
 export interface WaiterObserver {
-  /** The claim is granted, and its deadline is ahead: hand it to whoever holds it, first of all. */
+  /** The claim is granted, and its deadline is ahead. Hand it to its holder, first of all. */
   granted(): void;
   /** The claim died in the store: it will never be granted. At most once. */
   died(reason: LossReason): void;
@@ -43,7 +43,7 @@ export class Claim implements ClaimRef {
   readonly resource: ShapedResource;
   readonly owner: string;
   readonly ttlMs: number;
-  /** An acquire of this owner was unanswered or resent: a copy may arrive at any later time (R7). */
+  /** An acquire of this owner was unanswered or resent: a copy may still arrive (rule R7). */
   unclean = false;
   /** An acquire of this owner is on its way. */
   inFlight = false;
@@ -86,7 +86,7 @@ export class Claim implements ClaimRef {
     return this.#belief.dueMs;
   }
 
-  /** Milliseconds until the local deadline, by the clocks at this look; 0 or less: it has passed. */
+  /** Milliseconds until the local deadline, by the clocks at this look; not above 0: it is over. */
   remainingMs(): number {
     return this.#phase === "over" ? 0 : this.#belief.remainingMs;
   }
@@ -183,7 +183,7 @@ export class Claim implements ClaimRef {
     if (this.#phase === "held") this.#lose("superseded");
   }
 
-  /** Ends the claim without a loss: released, aborted, timed out, closed. Belief ends at the call. */
+  /** Ends the claim without a loss: released, aborted, timed out, closed. Belief ends here. */
   end(): void {
     this.#phase = "over";
   }

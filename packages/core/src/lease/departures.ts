@@ -6,8 +6,8 @@ import type { Claim } from "./claim.ts";
 const shortestMarkMs = 60_000;
 
 /**
- * How long the mark of a departed claim must stay, in milliseconds: 0 when every acquire request was
- * answered, and none was resent.
+ * How long the mark of a departed claim must stay, in milliseconds: 0 when every acquire request
+ * was answered, and none was resent.
  */
 export function departedForMs(claim: Claim): number {
   return claim.unclean || claim.inFlight ? Math.max(claim.ttlMs, shortestMarkMs) : 0;
@@ -17,9 +17,9 @@ export function departedForMs(claim: Claim): number {
 export const releaseTimeoutMs = 1_000;
 
 /**
- * Takes claims out of the store that nobody here waits for any more: aborted, timed out, or released
- * without an answer. Runs behind the caller's back, so that a wait settles at once. Gives up after
- * one ttl: by then the store has dropped the claim by itself, since nobody renews it.
+ * Takes claims out of the store that nobody here waits for any more: aborted, timed out, or
+ * released without an answer. Runs behind the caller's back, so that a wait settles at once. Gives
+ * up after one ttl: by then the store has dropped the claim by itself, since nobody renews it.
  */
 export class Departures {
   readonly #context: Context;

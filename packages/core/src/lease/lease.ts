@@ -12,8 +12,8 @@ export interface Lease extends AsyncDisposable {
   /** 128 random bits, as 32 hexadecimal digits, drawn for this acquire call alone. */
   readonly owner: string;
   /**
-   * Greater than that of every earlier lease of this name. Give it to the guarded resource with each
-   * operation, and let it refuse lower ones. Comparable only within one store and one name.
+   * Greater than that of every earlier lease of this name. Give it to the guarded resource with
+   * each operation, and let it refuse lower ones. Comparable only within one store and one name.
    */
   readonly fencingToken: bigint;
   /**
@@ -23,15 +23,18 @@ export interface Lease extends AsyncDisposable {
    */
   readonly signal: AbortSignal;
   /**
-   * Milliseconds until the lease ends unless it is renewed, by the local clocks at this look; 0 when
-   * it is not held.
+   * Milliseconds until the lease ends unless it is renewed, by the local clocks at this look; 0
+   * when it is not held.
    */
   readonly remainingMs: number;
   /** Whether the lease may be believed at this look. Computed from the clocks, never stored. */
   isHeld(): boolean;
   /**
    * Throws a `LeaseLostError` unless the lease is held, and stays held for `marginMs` (default 0)
-   * more without any renewal. Throws `INVALID_ARGUMENT` when that is no number of milliseconds.
+   * more without any renewal. Throws `INVALID_ARGUMENT` unless that is 0 or more milliseconds.
+   *
+   * @example
+   * lease.assertHeld(2_000); // the next step takes at most two seconds
    */
   assertHeld(marginMs?: number): void;
   /**

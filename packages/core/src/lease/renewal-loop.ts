@@ -1,5 +1,5 @@
-import type { LeaseStore, RenewAnswer } from "../contract/lease-store.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import type { LeaseStore, RenewAnswer } from "../contract/lease-store.ts";
 import { renewalRetryMs, renewalTimeoutMs, shortestQuestionMs } from "./belief.ts";
 import type { Claim } from "./claim.ts";
 
@@ -10,18 +10,18 @@ export interface RenewalObserver {
   unconfirmed(claim: Claim, error: Error): void;
 }
 
-/** A claim due within this joins a batch that leaves now: claims of a process drift together. */
+/** A claim due within this joins a batch that leaves now. So claims of a process drift together. */
 const batchWindowMs = (ttlMs: number): number => ttlMs / 6;
 
 interface Entry {
   dueMs: number;
   asking: boolean;
-  /** A reason to ask came while a question was on its way, whose answer may be older. */
+  /** A reason to ask came while a question was on its way. The answer to that may be older. */
   askAgain: boolean;
   unconfirmed: boolean;
 }
 
-/** One claim of a batch, and the ticket that it is asked about. */
+/** One claim of a batch, and the ticket that the question names. */
 interface Question {
   readonly claim: Claim;
   readonly entry: Entry;
@@ -30,9 +30,9 @@ interface Question {
 
 /**
  * Keeps every claim of a process alive, waiting and held alike, and raises the alarm at each
- * deadline: one timer, one action. For a waiting claim the same question also finds a grant whose
- * push was lost, and takes over from those who died ahead: it is asked when the last of them may
- * have expired.
+ * deadline. There is one timer, and one action. For a waiting claim the same question also finds a
+ * grant whose push was lost, and takes over from claims that died ahead: it is asked when the last
+ * of them may have expired.
  */
 export class RenewalLoop {
   readonly #store: LeaseStore;
@@ -48,7 +48,7 @@ export class RenewalLoop {
     this.#observer = observer;
   }
 
-  /** Starts to look after a claim that has an acknowledgement; again, after a new one. */
+  /** Looks after a claim from its first acknowledgement on. Call it again after each later one. */
   add(claim: Claim): void {
     const entry = this.#entries.get(claim) ?? {
       dueMs: 0,
@@ -65,7 +65,7 @@ export class RenewalLoop {
     this.#entries.delete(claim);
   }
 
-  /** Asks about one claim as soon as possible: a grant that came too late to be believed. */
+  /** Asks about one claim as soon as possible, as when a grant came too late to be believed. */
   askNow(claim: Claim): void {
     const entry = this.#entries.get(claim);
     if (entry === undefined) return this.add(claim);
@@ -90,7 +90,7 @@ export class RenewalLoop {
     return this.#clock.now().monoMs;
   }
 
-  /** A waiter also asks just after those ahead of it may be dead, when the store agrees on that. */
+  /** A waiter also asks just after those ahead of it may be dead, when the store knows it, too. */
   #nextDueMs(claim: Claim): number {
     if (claim.phase !== "waiting") return claim.dueMs;
     return Math.min(claim.dueMs, this.#nowMs() + claim.aheadMs + shortestQuestionMs);
@@ -126,12 +126,12 @@ export class RenewalLoop {
           batch.push({ claim, entry, ticket });
       }
     }
-    // The window only widens a batch that is due anyway; an alarm by itself sends nothing.
+    // The window only widens a batch that is due anyway. An alarm by itself sends nothing.
     if (earliestDueMs <= nowMs) void this.#ask(batch);
     let nextMs = Infinity;
     for (const [claim, entry] of this.#entries)
       nextMs = Math.min(nextMs, this.#alarmMs(claim), entry.asking ? Infinity : entry.dueMs);
-    // Node's timers may fire a fraction of a millisecond early; without the floor that would spin.
+    // Node's timers may fire a fraction of a millisecond early. Without the floor that would spin.
     if (nextMs < Infinity) this.#wakeAt(Math.max(nextMs, this.#nowMs() + 1));
   }
 

@@ -253,7 +253,8 @@ it("asks again about a waiter when pushes may have been missed while the last qu
   link.slow(100);
   const asked = (): number => batches.flat().filter(({ ticket }) => ticket !== held.fencingToken).length;
   while (asked() === 0) await clock.advance(1);
-  // The store has answered the question, and then grants; the push is lost, and pushes are heard again before the answer is.
+  // The store has answered the question, and then grants; the push is lost, and pushes are heard
+  // again before the answer is.
   await clock.advance(150);
   link.dropPushes?.();
   await held.release();

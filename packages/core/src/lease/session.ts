@@ -27,13 +27,13 @@ export interface LeaseInUse extends AsyncDisposable {
 
 export interface WaiterLimits {
   readonly maxWaitersPerName: number;
-  /** Of this process. */
+  /** How many acquire calls of this coordinator may be pending. */
   readonly maxWaiters: number;
 }
 
 /**
- * One process's claims on one backend: who has which, the loop that keeps them alive, and their
- * end. Recipes are thin choices of capacity and weight over it.
+ * The claims of one coordinator: who has which, the loop that keeps them alive, and their end.
+ * Recipes are thin choices of capacity and weight over it.
  */
 export class Session {
   readonly context: Context;
@@ -74,7 +74,9 @@ export class Session {
     this.#pending.add(acquire);
   }
 
-  /** Throws `TOO_MANY_WAITERS` when this process has as many acquire calls pending as it may have. */
+  /**
+   * Throws `TOO_MANY_WAITERS` when this process has as many acquire calls pending as it may have.
+   */
   assertRoomToWait(): void {
     const { maxWaiters } = this.limits;
     if (this.#pending.size >= maxWaiters)
@@ -84,7 +86,7 @@ export class Session {
       );
   }
 
-  /** A claim of that ticket was seen to be granted: where only one can be, no earlier one holds. */
+  /** A claim of that ticket was seen to hold. Where only one can hold, earlier ones are over. */
   sawHolder(resource: string, ticket: bigint): void {
     for (const { claim } of [...this.#leases.values()]) {
       const { name, capacity } = claim.resource;
@@ -100,7 +102,7 @@ export class Session {
     this.#leases.set(lease.claim, lease);
   }
 
-  /** The claim is over: nobody here waits on it, and a push for it is answered by a release. */
+  /** The claim is over: nobody here waits for it, and a push for it is answered by a release. */
   forget(claim: Claim): void {
     this.#claims.delete(claim.owner);
     this.#leases.delete(claim);
@@ -140,7 +142,9 @@ export class Session {
     await context.leaveBackend();
   }
 
-  /** Releases once the body has settled. One that outlives the grace keeps its name for its ttl. */
+  /**
+   * Releases once the body has settled. A body that outlives the grace keeps its name for its ttl.
+   */
   async #endOf(lease: LeaseInUse, graceMs: number): Promise<void> {
     const body = this.#bodies.get(lease);
     if (body !== undefined) await this.#within(graceMs, body);

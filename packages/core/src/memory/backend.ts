@@ -7,11 +7,13 @@ import { MemoryLink } from "./link.ts";
 import { MemoryStore } from "./store.ts";
 
 export interface MemoryBackendOptions {
-  /** Share a line with other backends of this process. Default: a store of its own. */
+  /** A store to share with other backends of this process. Default: a store of its own. */
   readonly store?: MemoryStore;
-  /** Default: the store's clock. */
+  /** The clock of this backend's process. For tests. Default: the store's clock. */
   readonly clock?: Clock;
-  /** Default: the system's generator. */
+  /**
+   * Where the name of this backend's inbox is drawn. For tests. Default: the system's generator.
+   */
   readonly random?: Random;
 }
 

@@ -10,7 +10,7 @@ import type {
 } from "../contract/idempotency-store.ts";
 import type { MemoryLink } from "./link.ts";
 
-/** Idempotency records of a `MemoryStore`. */
+/** The idempotency records of a `MemoryStore`, for one process. */
 export class MemoryIdempotencyStore implements IdempotencyStore {
   readonly maxBodyBytes: number = 8 * 2 ** 20;
   readonly #link: MemoryLink;

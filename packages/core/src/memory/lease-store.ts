@@ -16,10 +16,10 @@ import type {
   Snapshot,
 } from "../contract/lease-store.ts";
 import { LeaseholdError } from "../errors.ts";
-import type { MemoryLink } from "./link.ts";
 import type { Standing } from "./line.ts";
+import type { MemoryLink } from "./link.ts";
 
-/** Claims of one process on a `MemoryStore`. */
+/** The claims of one process on a `MemoryStore`. */
 export class MemoryLeaseStore implements LeaseStore {
   readonly #link: MemoryLink;
   readonly #inbox: string;
@@ -89,7 +89,8 @@ export class MemoryLeaseStore implements LeaseStore {
   #deliver({ resource, owner, ticket }: GrantPush): void {
     const push = { resource, owner, ticket };
     const known = [...this.#listeners].map((listener) => listener.granted(push)).includes(true);
-    // Nobody waits on this grant any more: give it back, or it would block the line for its ttl.
+    // Nobody waits for this grant any more. Unless it is given back, it blocks the line for its
+    // ttl.
     if (!known)
       this.#link.store.release({ resource: { name: resource, announce: true }, owner, timeoutMs: 0 });
   }

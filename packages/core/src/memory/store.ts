@@ -9,12 +9,16 @@ import type {
   RenewRequest,
   Snapshot,
 } from "../contract/lease-store.ts";
-import { IdempotencyRecords } from "./records.ts";
 import { Line, type Standing } from "./line.ts";
+import { IdempotencyRecords } from "./records.ts";
 
 /**
  * The store behind `memoryBackend`: what a Redis or an etcd is to its clients. Several backends may
- * share one, as several processes share a server: so tests put two "processes" on one line.
+ * share one, as several processes share a server. So a test can put two "processes" on one line.
+ *
+ * @example
+ * const store = new MemoryStore();
+ * const [one, two] = [memoryBackend({ store }), memoryBackend({ store })];
  */
 export class MemoryStore {
   readonly clock: Clock;
@@ -62,9 +66,9 @@ export class MemoryStore {
     return this.#step(request, (line, nowMs) => line.evict(request.owner, nowMs));
   }
 
-  /** Hears changes under a name, of a resource or a record. Returns a function that ends that. */
+  /** Hears changes of the resource or record of that name. Returns a function that ends that. */
   watch(name: string, listener: ChangeListener): () => void {
-    // In a function of its own, so that one listener may be given twice.
+    // Wrapped, so that the same listener may be registered twice.
     const watcher = (): void => listener();
     const watchers = this.#watchers.get(name) ?? new Set();
     this.#watchers.set(name, watchers);
@@ -80,7 +84,7 @@ export class MemoryStore {
     return this.#lines.get(resource)?.view(this.#nowMs()) ?? { holders: [], line: [] };
   }
 
-  /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens still grow. */
+  /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens go on growing. */
   flush(): void {
     this.#lines.clear();
     this.records.clear();
@@ -88,8 +92,8 @@ export class MemoryStore {
   }
 
   /**
-   * One atomic step on one resource. Then its grants go out, but not to `told`, who has its own in
-   * the reply; and a line with nothing left to remember is dropped.
+   * One atomic step on one resource. Then its grants go out, except to the owner `told`, who learns
+   * of its own by the reply. A line with nothing left to remember is dropped.
    */
   #step<T>({ resource }: ClaimRef, act: (line: Line, nowMs: number) => T, told?: string): T {
     const { name, announce } = resource;
@@ -109,14 +113,14 @@ export class MemoryStore {
     for (const watcher of watchers ?? []) this.#notify(watchers, watcher);
   }
 
-  /** In a microtask of its own, unless it was ended meanwhile. */
+  /** Calls the watcher in a microtask of its own, unless it was ended meanwhile. */
   #notify(watchers: ReadonlySet<ChangeListener> | undefined, watcher: ChangeListener): void {
     queueMicrotask(() => {
       if (watchers?.has(watcher) === true) watcher();
     });
   }
 
-  /** In a microtask of its own: no listener runs inside another caller's step. */
+  /** Delivers in a microtask of its own: no listener runs inside another caller's step. */
   #push(inbox: string, push: GrantPush): void {
     queueMicrotask(() => this.#inboxes.get(inbox)?.(push));
   }
@@ -125,7 +129,10 @@ export class MemoryStore {
     return this.clock.now().monoMs;
   }
 
-  /** One counter for all resources, seeded by the wall clock, so that tokens also grow over a restart of the process. */
+  /**
+   * Draws from one counter for all resources. The wall clock seeds it, so that tokens also grow
+   * over a restart of the process.
+   */
   #draw(): bigint {
     const microseconds = BigInt(Math.floor(this.clock.now().wallMs * 1000));
     this.#lastTicket = microseconds > this.#lastTicket ? microseconds : this.#lastTicket + 1n;

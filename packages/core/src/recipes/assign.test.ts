@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+
 import { assign } from "./assign.ts";
 
 const names = (options: { minLength?: number; maxLength?: number } = {}): fc.Arbitrary<string[]> =>
@@ -53,7 +54,8 @@ describe("assign", () => {
     for (const count of [2, 3, 10, 50]) {
       const all = Array.from({ length: count }, (_, index) => `10.0.0.${index}:9000`);
       const even = work.length / count;
-      // Shares of a fair die: six standard deviations are beyond any luck, and these names are always the same.
+      // Shares of a fair die: six standard deviations are beyond any luck, and these names are
+      // always the same.
       const bound = 6 * Math.sqrt(even * (1 - 1 / count));
       for (const share of assign(all, work).values())
         expect(Math.abs(share.length - even), `${share.length} of ${even}`).toBeLessThan(bound);

@@ -13,7 +13,10 @@ const ttlMs = 1_000;
 const name = "contended";
 const runs = 2_000;
 
-/** One process: a coordinator behind a link of its own, what it waits for, and what it believes to hold. */
+/**
+ * One process: a coordinator behind a link of its own, what it waits for, and what it believes to
+ * hold.
+ */
 interface Process {
   readonly coordinator: Coordinator;
   readonly link: Link;
@@ -63,7 +66,10 @@ class World {
     }
   }
 
-  /** The promise itself, at this very moment: one believer at most, and nobody who was there before a later one. */
+  /**
+   * The promise itself, at this very moment: one believer at most, and nobody who was there before
+   * a later one.
+   */
   check(): void {
     const believers = this.processes.flatMap(({ leases }) => [...leases].filter((lease) => lease.isHeld()));
     assert.ok(believers.length <= 1, `${believers.length} believe to hold it`);

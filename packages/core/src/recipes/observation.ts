@@ -4,13 +4,13 @@ import type { Timer } from "../base/clock.ts";
 import type { Snapshot } from "../contract/lease-store.ts";
 import type { Session } from "../lease/session.ts";
 
-/** An observer that heard nothing looks anyway, this often. */
+/** An observer that hears nothing looks anyway, this often. */
 const longestSilenceMs = 30_000;
-/** An expiry is looked for this long after the store should have seen it. */
+/** An observer looks for an expiry this long after the store should have seen it. */
 const afterExpiryMs = 10;
 const inspectTimeoutMs = 5_000;
 
-/** One look at a resource. It may find that a claim of this very process was superseded. */
+/** Looks at a resource once. It may find that a claim of this very process was superseded. */
 export async function look(session: Session, resource: string): Promise<Snapshot> {
   const { leases } = session.context.backend;
   const snapshot = await leases.inspect(resource, { timeoutMs: inspectTimeoutMs });
@@ -20,10 +20,10 @@ export async function look(session: Session, resource: string): Promise<Snapshot
 }
 
 /**
- * What a resource looks like, whenever that may have changed: after each announced change, when the
- * earliest expiry that was seen has passed (which no store announces), after an interruption, and
- * now and then. Ends when `signal` aborts or the coordinator closes. While the store is out of
- * reach it goes on trying, and yields nothing.
+ * Yields what a resource looks like, whenever that may have changed: after each announced change,
+ * after an interruption, and now and then. No store announces an expiry, so it also looks when the
+ * earliest expiry that was seen has passed. While the store is out of reach it goes on trying, and
+ * yields nothing. It ends when `signal` aborts or the coordinator closes.
  *
  * A pending observation is a pending wait: it keeps the process alive.
  */
@@ -48,7 +48,7 @@ export async function* observe(
         snapshot = await look(session, resource);
         backoff.reset();
       } catch {
-        // Reads may be repeated for ever; the backend has told of the outage.
+        // A read may be repeated for ever; the backend has reported the outage.
         timer = lookIn(backoff.nextMs());
         continue;
       }

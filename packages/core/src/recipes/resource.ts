@@ -1,9 +1,9 @@
 import type { Resource } from "../contract/lease-store.ts";
 
-/** The recipes, as `inspect` and `evict` know them. Each has names of its own. */
+/** The recipes, as `inspect` and `evict` name them. */
 export type Recipe = "lock" | "semaphore" | "readWriteLock" | "election" | "membership";
 
-/** Whether changes are announced to observers: only where somebody can observe. */
+/** Whether changes are announced: only where somebody can observe. */
 const announced = {
   lock: false,
   semaphore: false,
@@ -15,7 +15,7 @@ const announced = {
 export const recipes: readonly Recipe[] = Object.keys(announced) as Recipe[];
 
 /**
- * The resource under a recipe's name, as the store knows it. Recipes live in names of their own:
+ * The resource of a recipe and a name, as the store knows it. Each recipe has names of its own:
  * `lock:x` is not `semaphore:x`.
  */
 export function resourceOf(namespace: string, recipe: Recipe, name: string): Resource {
