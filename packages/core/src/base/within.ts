@@ -33,13 +33,14 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       timer?.cancel();
       signal?.removeEventListener("abort", over);
     };
-    // Timers have a ceiling: a long one fires early, and is set again for what is left.
+    // Timers have a ceiling: a long one fires early, and is set again for what is left. But a
+    // timer may also fire a fraction of a millisecond before its time, and that is in time.
     const deadlineMs = clock.now().monoMs + limitMs;
     const arm = (): Timer =>
       clock.schedule(
         deadlineMs - clock.now().monoMs,
         () => {
-          if (clock.now().monoMs >= deadlineMs) over();
+          if (deadlineMs - clock.now().monoMs < 1) over();
           else timer = arm();
         },
         { keepAlive },
