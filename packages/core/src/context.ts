@@ -70,7 +70,11 @@ export class Context {
   async leaveBackend(): Promise<void> {
     const left = (users.get(this.backend) ?? 1) - 1;
     users.set(this.backend, left);
-    // A backend that cannot close properly must not fail a shutdown: its claims expire.
-    if (left === 0) await Promise.resolve(this.backend[Symbol.asyncDispose]()).catch(() => undefined);
+    if (left > 0) return;
+    try {
+      await this.backend[Symbol.asyncDispose]();
+    } catch {
+      // A backend that cannot close properly must not fail a shutdown: its claims expire.
+    }
   }
 }

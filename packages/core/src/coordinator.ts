@@ -66,6 +66,7 @@ export interface ClaimDescription {
   readonly origin: ClaimOrigin | null;
 }
 
+/** What `inspect` shows of a name. */
 export interface Inspection {
   /** Who holds the name, oldest first. */
   readonly holders: readonly ClaimDescription[];

@@ -73,11 +73,12 @@ export type LeaseholdEvent =
   /** The store is out of reach, or pushes were interrupted. */
   | (Degradation & { readonly type: "degraded"; readonly backend: string });
 
+/** Called synchronously. What it throws becomes a process warning. */
 export type EventListener = (event: LeaseholdEvent) => void;
 
 /**
- * One function that tells the typed callback and the diagnostics channel. A listener that throws
- * must not change what a lock does, and must not be silent either: it becomes a process warning.
+ * One function that tells both the callback and the diagnostics channel. A listener that throws
+ * must not change what a lock does. It must not be silent either: it becomes a process warning.
  */
 export function eventSink(listener?: EventListener): EventListener {
   return (event) => {

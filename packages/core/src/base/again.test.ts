@@ -3,14 +3,14 @@ import { expect, it } from "vitest";
 
 import { again, Backoff, type Tries } from "./again.ts";
 
-/** A chance of one half: every pause is as long as its pace says. */
+/** Always one half: every pause is as long as its pace says. */
 const even = { hex: () => "", fraction: () => 0.5 };
 
 function tries(clock: SimClock, more: Partial<Tries> = {}): Tries {
   return { clock, random: even, firstMs: 100, longestMs: 400, ...more };
 }
 
-/** Fails that many times, and notes when it was asked. */
+/** Fails that many times, and notes when it was called. */
 function failing(clock: SimClock, times: number): { act: () => Promise<string>; atMs: number[] } {
   const startMs = clock.now().monoMs;
   const atMs: number[] = [];

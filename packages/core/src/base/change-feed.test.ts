@@ -10,7 +10,7 @@ interface Reader {
   readonly hasEnded: () => boolean;
 }
 
-/** Reads on and on; each look takes a turn of the event loop, as a request does. */
+/** Reads until the feed ends. Each look takes a turn of the event loop, as a request does. */
 function read(feed: ChangeFeed): Reader {
   let seen = 0;
   let ended = false;
@@ -40,12 +40,12 @@ describe("ChangeFeed", () => {
     expect(reader.seen()).toBe(2);
   });
 
-  it("makes one of many changes, and loses none that comes while the reader looks", async () => {
+  it("makes one look of many changes, and loses none that comes while the reader looks", async () => {
     const feed = new ChangeFeed(new AbortController().signal);
     for (let i = 0; i < 3; i++) feed.notify();
     const steps = feed[Symbol.asyncIterator]();
     await steps.next();
-    // The reader is looking at what it was told of; it may have read before this change.
+    // The reader is looking: it may have read before these changes.
     feed.notify();
     feed.notify();
     expect(await steps.next()).toEqual({ done: false, value: undefined });
@@ -74,7 +74,7 @@ describe("ChangeFeed", () => {
     }
   });
 
-  it("has ended already when its signal has aborted before", async () => {
+  it("has ended from the start when its signal has aborted before", async () => {
     const feed = new ChangeFeed(AbortSignal.abort());
     const reader = read(feed);
     await settle();

@@ -17,7 +17,7 @@ it("settles as the work does, and leaves no timer and no listener behind", async
   expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
-it("settles as otherwise says once the time is over: with a value, or by throwing", async () => {
+it("settles as `otherwise` does once the time is over: with a value, or by throwing", async () => {
   const clock = new SimClock();
   const value = within(never, { clock, limitMs: 1_000 }, () => "late");
   const thrown = within(never, { clock, limitMs: 1_000 }, () => {
@@ -33,7 +33,7 @@ it("settles as otherwise says once the time is over: with a value, or by throwin
   await rejected;
 });
 
-it("ends at the abort of its signal, also when that came before", async () => {
+it("ends when its signal aborts, also when it has aborted before", async () => {
   const clock = new SimClock();
   const aborter = new AbortController();
   const waiting = within(never, { clock, signal: aborter.signal }, () => "left");
@@ -47,7 +47,7 @@ it("waits out a limit that no single timer can", async () => {
   const clock = new SimClock();
   const limitMs = 2 ** 31 + 1_000;
   const longestMs = 2 ** 31 - 1;
-  // As setTimeout does, which core's own clock wraps.
+  // Fires early, as setTimeout does with a long delay.
   const schedule: SimClock["schedule"] = (ms, act, how) =>
     SimClock.prototype.schedule.call(clock, Math.min(ms, longestMs), act, how);
   const ceiled = { now: () => clock.now(), schedule };
@@ -57,7 +57,7 @@ it("waits out a limit that no single timer can", async () => {
   expect((await waiting) - startMs).toBe(limitMs);
 });
 
-it("handles a rejection that comes too late for anybody", async () => {
+it("handles a rejection that comes too late", async () => {
   const clock = new SimClock();
   const { promise, reject } = Promise.withResolvers<string>();
   const waiting = within(promise, { clock, limitMs: 10 }, () => "late");

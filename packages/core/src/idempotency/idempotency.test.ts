@@ -58,7 +58,7 @@ function open(options: IdempotencyOptions = {}): {
 const ofCode = (code: ErrorCode): unknown => expect.toSatisfy((error) => isLeaseholdError(error, code));
 
 describe("round trips", () => {
-  it("a first call is two, a replay one, a duplicate one, a mismatch one", async () => {
+  it("a first call takes two, a replay one, a duplicate one, a mismatch one", async () => {
     const { charges } = open();
     const gate = Promise.withResolvers<void>();
     const first = charges.run("k", { fingerprint: 1 }, () => gate.promise);
@@ -95,7 +95,7 @@ describe("round trips", () => {
     expect(calls).toEqual(["finish", "begin"]);
   });
 
-  it("a caller that comes to wait while others do costs nothing, and one with another payload is told", async () => {
+  it("a caller that joins waiting callers costs nothing, and one with another payload is refused", async () => {
     const gate = Promise.withResolvers<number>();
     const first = open().charges.run("k", {}, () => gate.promise);
     const { charges } = open({ conflict: "wait" });
@@ -116,7 +116,7 @@ describe("round trips", () => {
 });
 
 describe("a running handler", () => {
-  it("is extended every third of its lease, and no longer than until it ends", async () => {
+  it("is extended every third of its lease, until it ends", async () => {
     const { charges } = open();
     const gate = Promise.withResolvers<void>();
     const running = charges.run("k", {}, () => gate.promise);
@@ -147,7 +147,7 @@ describe("a running handler", () => {
     expect((await running).record).toBe("stored");
   });
 
-  it("is told before the store lets another take over, and at the first look after a pause", async () => {
+  it("is aborted before the store lets another take over, and at the first look after a pause", async () => {
     const { charges, link } = open();
     let context: { readonly signal: AbortSignal; readonly remainingMs: number } | undefined;
     const running = charges.run("k", {}, async (given) => {
@@ -168,7 +168,7 @@ describe("a running handler", () => {
     await ended;
   });
 
-  it("that ends while the store is out of reach tells it once it is back", async () => {
+  it("has its result stored once the store is back, when it ends during an outage", async () => {
     const { charges, link } = open({ leaseMs: 10_000 });
     const running = charges.run("k", {}, () => {
       link.cut();
@@ -180,7 +180,7 @@ describe("a running handler", () => {
     expect(await running).toMatchObject({ value: 7, record: "stored" });
   });
 
-  it("whose end nobody heard says that it is unconfirmed", async () => {
+  it("answers `unconfirmed` when the store did not answer to its end", async () => {
     const { charges, link, events } = open();
     const running = charges.run("k", {}, () => {
       link.cut();
@@ -192,7 +192,7 @@ describe("a running handler", () => {
   });
 });
 
-it("a classifier that throws, or answers nonsense, counts as unknown", async () => {
+it("a classifier that throws, or answers nonsense, counts as `unknown`", async () => {
   const broken = [
     () => {
       throw new Error("own trouble");
@@ -211,8 +211,8 @@ it("a classifier that throws, or answers nonsense, counts as unknown", async () 
   }
 });
 
-describe("calls that nobody waits for any more", () => {
-  it("an abort settles at once, and what the store still gives is given back", async () => {
+describe("a call that nobody waits for any more", () => {
+  it("rejects at once when it is aborted; what the store still gives it is given back", async () => {
     const { charges, link } = open();
     link.slow(100);
     const caller = new AbortController();
@@ -229,7 +229,7 @@ describe("calls that nobody waits for any more", () => {
     });
   });
 
-  it("a begin that was never answered is taken back as soon as the store is back", async () => {
+  it("has its unanswered begin taken back as soon as the store is back", async () => {
     const { charges, link } = open({ leaseMs: 600_000, maxDurationMs: 600_000 });
     link.holdRequests();
     const refused = expect(charges.run("k", {}, () => 0)).rejects.toEqual(ofCode("OUTCOME_UNKNOWN"));
@@ -240,7 +240,7 @@ describe("calls that nobody waits for any more", () => {
     expect(await open().charges.run("k", {}, ({ attempt }) => attempt)).toMatchObject({ record: "stored" });
   });
 
-  it("close refuses what comes, and leaves no timer", async () => {
+  it("is refused by a close, which leaves no timer", async () => {
     const { coordinator, charges } = open({ conflict: "wait" });
     const gate = Promise.withResolvers<void>();
     const first = open().charges.run("k", {}, () => gate.promise);

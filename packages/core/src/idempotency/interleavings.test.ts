@@ -21,7 +21,7 @@ const who = fc.nat(3);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom("begin", "extend", "withdraw"), who }),
   fc.record({ do: fc.constant("finish"), who, outcome: fc.constantFrom(...outcomes) }),
-  // Any request that was ever made arrives once more: resent, delayed, reordered.
+  // Any request that was ever sent arrives once more: resent, delayed, reordered.
   fc.record({ do: fc.constant("late"), which: fc.nat(60) }),
   fc.record({ do: fc.constant("pass"), ms: fc.constantFrom(1, 60, 101) }),
 );

@@ -11,7 +11,7 @@ it("believes nothing before a proof", () => {
   expect(new Belief(new SimClock()).remainingMs).toBeLessThan(0);
 });
 
-it("ends the ttl after the proof's moment, less the margin, and the store's own end without it", () => {
+it("ends the ttl after the proof's moment, less the margin; the store's own end has no margin", () => {
   const clock = new SimClock();
   const belief = new Belief(clock, { validFrom: clock.now(), ttlMs });
   clock.block(1_000);
@@ -38,7 +38,7 @@ it("is due a third of the ttl after the proof, and a little from now when that i
   expect(belief.dueMs - startMs).toBe(2_015);
 });
 
-it("is told of another life: what was proved before counts no more", () => {
+it("forgets what was proved of an earlier claim", () => {
   const clock = new SimClock();
   const belief = new Belief(clock, { validFrom: clock.now(), ttlMs });
   belief.forget();

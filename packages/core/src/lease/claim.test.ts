@@ -56,7 +56,7 @@ describe("the deadline", () => {
     expect(claim.remainingMs()).toBe(usableMs - 300);
   });
 
-  it("ends the belief at the very look that finds it passed, with no timer having fired", () => {
+  it("ends the belief at the very look that finds it passed, before any timer has fired", () => {
     claim.answered(granted(5n));
     clock.block(usableMs - 1);
     expect(claim.isHeld()).toBe(true);
@@ -74,7 +74,7 @@ describe("the deadline", () => {
     expect(claim.remainingMs()).toBe(usableMs);
   });
 
-  it("counts a sleep that only the wall clock saw, and no step back of it", () => {
+  it("counts a sleep that only the wall clock saw, and does not count its steps back", () => {
     claim.answered(granted(5n));
     clock.stepWall(-3_600_000);
     expect(claim.remainingMs()).toBe(usableMs);
@@ -166,7 +166,7 @@ describe("pushes (R4)", () => {
   });
 });
 
-describe("the end (R5)", () => {
+describe("over (R5)", () => {
   it.each(["released", "expired", "gone"])("is final: %s", (how) => {
     claim.answered(granted(5n));
     if (how === "released") claim.end();
@@ -183,7 +183,7 @@ describe("the end (R5)", () => {
     expect(told).toEqual(before);
   });
 
-  it("leaves a mark to be left (R7) when a request went unanswered, was resent, or is on its way", () => {
+  it("asks for a mark (R7) when a request went unanswered, was resent, or is on its way", () => {
     expect(claim.inFlight).toBe(true);
     claim.answered(queued(5n));
     expect([claim.inFlight, claim.unclean]).toEqual([false, false]);

@@ -15,13 +15,13 @@ const whyLost: Readonly<Record<LossReason, string>> = {
   released: "was released",
 };
 
-/** What a lease is made of, and was acquired for. */
+/** What a lease was acquired for: a recipe and a name. */
 export interface LeaseOrigin {
   readonly recipe: string;
   readonly name: string;
 }
 
-/** The lease of a claim of this process. */
+/** A lease of this process: the `Lease` that a caller holds, over its claim. */
 export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   readonly name: string;
   readonly owner: string;
@@ -31,7 +31,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   readonly claim: Claim;
 
   readonly #session: Session;
-  /** Made when somebody looks at `signal`: most leases are released without anybody listening. */
+  /** Made at the first look at `signal`: most leases are released without anybody listening. */
   #aborter: AbortController | null = null;
   #alarm: { readonly reason: unknown } | null = null;
   readonly #sinceMs: number;
@@ -67,7 +67,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
     return { recipe, name, claim: owner.slice(0, 8), fencingToken };
   }
 
-  /** Why the lease was lost, if it was; looks first. */
+  /** Why the lease was lost; null if it was not. Looks at the clocks first. */
   get loss(): LeaseLostError | null {
     this.claim.isHeld();
     return this.#loss;
@@ -94,7 +94,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
     await this.release().catch(() => undefined);
   }
 
-  /** Asks the holder to stop: the coordinator closes, a leader resigns. No loss by itself. */
+  /** Asks the holder to stop: the coordinator closes, a leader resigns. By itself it is no loss. */
   interrupt(reason: unknown): void {
     this.#alarm ??= { reason };
     this.#aborter?.abort(reason);
@@ -104,7 +104,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
     this.#session.context.emit({ type: "stuck", ...this.event, afterMs });
   }
 
-  /** A body still runs: nobody else may be let in before the ttl has passed, so no release. */
+  /** Gives up without a release: a body still runs, so nobody may be let in before the ttl ends. */
   abandon(): void {
     this.claim.end();
     this.#session.forget(this.claim);
@@ -123,8 +123,9 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
     this.claim.end();
     this.#session.forget(this.claim);
     if (!held && !this.#releaseUnanswered) {
-      // Lost: what the caller learns costs no round trip. If only our belief ended, the store may
-      // still keep the claim, and those in line need not wait for its expiry.
+      // The lease is lost: the caller learns that without a round trip. If only our belief ended,
+      // the store may still keep the claim. It is released, so that the line need not wait for its
+      // expiry.
       if (this.#loss !== null && this.#loss.reason !== "gone") departures.add(this.claim);
       this.#report("gone");
       return "gone";
@@ -136,7 +137,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
         timeoutMs: releaseTimeoutMs,
         departedForMs: departedForMs(this.claim),
       });
-      // A repeated release finds nothing: the unanswered one before removed it while it was ours.
+      // A repeated release may find nothing: the unanswered one has removed the claim.
       const outcome = removed || this.#releaseUnanswered ? "released" : "gone";
       this.#report(outcome);
       return outcome;
