@@ -117,7 +117,7 @@ test("after the subscription was lost and is back, every watcher is told, and he
 test("nobody listens: a watch begins all the same, never throws, and ends when it is told to", async () => {
   await using backend = redisBackend(`redis://127.0.0.1:${await freePort()}`);
   const watcher = watch(backend, "down");
-  await expect.poll(() => watcher.heard, { timeout: 2_500 }).toBe(1);
+  await expect.poll(() => watcher.heard).toBe(1);
   watcher.stop();
   await expect.poll(() => watcher.ended).toBe(true);
 });
@@ -128,11 +128,11 @@ test("while the channel cannot be heard a watch begins in time, and again when i
   proxy.blackhole();
   const [watcher, aborted] = [watch(backend, "deaf"), watch(backend, "deaf")];
   aborted.stop();
-  await expect.poll(() => aborted.ended, { timeout: 500 }).toBe(true);
+  await expect.poll(() => aborted.ended).toBe(true);
   expect([watcher.heard, aborted.heard]).toEqual([0, 0]);
-  await expect.poll(() => watcher.heard, { timeout: 2_500 }).toBe(1);
+  await expect.poll(() => watcher.heard).toBe(1);
   proxy.pass();
-  await expect.poll(() => watcher.heard, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => watcher.heard).toBe(2);
 });
 
 test("what is announced: each change that can be seen, those found by others' steps included, and no more", async () => {

@@ -48,8 +48,8 @@ test("stalls at once count once, others add up, and only what lies between the m
   expect(log.stalledMs(ms(0), ms(1_000))).toBe(250);
   expect(log.stalledMs(ms(120), ms(450))).toBe(180);
   expect(log.stalledMs(ms(600), ms(900))).toBe(0);
-  expect(log.longestMs(ms(0))).toBe(100);
-  expect(log.longestMs(ms(500))).toBe(0);
+  expect(log.longest(ms(0))).toEqual({ ms: 100, of: "the test" });
+  expect(log.longest(ms(500)).ms).toBe(0);
 });
 
 test("a bound is widened by the stalls that were measured, and by nothing else", () => {
