@@ -5,6 +5,8 @@ import { join } from "node:path";
 import ts from "typescript";
 import { expect, test } from "vitest";
 
+import { compileCache } from "./compile-cache.ts";
+
 const root = join(import.meta.dirname, "..");
 
 interface Block {
@@ -79,7 +81,7 @@ test.each(runnable.map((block) => [block.where, block] as const))("%s runs", asy
   const args = ["--conditions=@leasehold/source", "--input-type=module", "--eval", outputText];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, ...compileCache, NODE_NO_WARNINGS: "1" },
     stdio: ["ignore", "ignore", "pipe"],
     timeout: 120_000,
   });

@@ -7,6 +7,7 @@ import { Etcd3 } from "etcd3";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { expectWithin } from "../stall/index.ts";
+import { compileCache } from "../compile-cache.ts";
 import { startEtcd, type EtcdServer } from "../servers/index.ts";
 import { leasesOf } from "./store-keys.ts";
 
@@ -90,6 +91,7 @@ test("a close in the middle of an acquire settles it, and leaves a lease only to
 async function expectExit(scenario: string, sabotage = async (): Promise<void> => {}): Promise<void> {
   const child = fork(new URL("leaving-process.ts", import.meta.url), [server.hosts[0]!, scenario], {
     execArgv: ["--conditions=@leasehold/source"],
+    env: { ...process.env, ...compileCache },
   });
   await once(child, "message");
   await sabotage();

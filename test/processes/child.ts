@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
+import { compileCache } from "../compile-cache.ts";
 import { killOnExit } from "../servers/kill-on-exit.ts";
 import { LateError, patienceMs, stalls } from "../stall/index.ts";
 
@@ -47,7 +48,7 @@ export class Child implements AsyncDisposable {
     // come by a pipe of their own, so that whatever a library prints is seen for what it is.
     this.#process = spawn(process.execPath, ["--conditions=@leasehold/source", path, JSON.stringify(args)], {
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
-      env: { ...process.env, NODE_OPTIONS: "" },
+      env: { ...process.env, ...compileCache, NODE_OPTIONS: "" },
     });
     const callOff = killOnExit(() => this.kill("SIGKILL"));
     const [, stdout, stderr, , messages] = this.#process.stdio;

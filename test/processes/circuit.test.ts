@@ -54,8 +54,7 @@ function mostAtOnce(arrivals: readonly Arrival[]): number {
 }
 
 describe("five processes and a dependency that fails", () => {
-  // At once: they spend their time waiting for ttls.
-  test.concurrent.each(subjects)("%s: votes, trip, probe, close; probers that die", (name, { shared }) =>
+  test.each(subjects)("%s: votes, trip, probe, close; probers that die", (name, { shared }) =>
     unlessStalled(usableMs, () => expectOneProbe(name, shared())),
   );
 });
@@ -146,7 +145,7 @@ async function outcomeOf(node: Child): Promise<unknown> {
 }
 
 describe("five processes and a store that dies", () => {
-  test.concurrent.for(subjects)(
+  test.for(subjects)(
     "%s: no call fails for it, and the view comes back with it",
     ([name, subject], { skip }) =>
       unlessStalled(usableMs, () => expectCallsOutliveTheStore(name, subject, skip)),
@@ -168,6 +167,7 @@ async function expectCallsOutliveTheStore(
 
   await server.kill();
   await stage.callsGoThrough(30);
+  expectUsable(usableMs, startedAtNs);
   expect((await stage.counts()).map(({ rejected, failed }) => rejected + failed)).toEqual(Array(5).fill(0));
 
   // Without a store each node has its own breaker, which opens and closes alone.
