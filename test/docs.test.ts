@@ -5,6 +5,8 @@ import { join } from "node:path";
 import ts from "typescript";
 import { expect, test } from "vitest";
 
+import { compileCache } from "./compile-cache.ts";
+
 const root = join(import.meta.dirname, "..");
 
 function textOf(page: string): string {
@@ -93,9 +95,9 @@ test.each(runnable.map((block) => [block.where, block] as const))("%s runs", asy
   const args = ["--conditions=@leasehold/source", "--input-type=module", "--eval", outputText];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, ...compileCache, NODE_NO_WARNINGS: "1" },
     stdio: ["ignore", "ignore", "pipe"],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 
+import { compileCache } from "./compile-cache.ts";
+
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
@@ -24,7 +26,7 @@ export async function runNode(
   const { interruptWhen } = options;
   const child = spawn(process.execPath, ["--conditions=@leasehold/source", file, ...args], {
     cwd: root,
-    env: { ...process.env, NO_COLOR: "1", NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, ...compileCache, NO_COLOR: "1", NODE_NO_WARNINGS: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

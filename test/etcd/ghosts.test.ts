@@ -4,6 +4,7 @@ import { startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { claimsOf } from "./store-keys.ts";
 import { lockResource } from "../lock-resource.ts";
 import { etcdForThisFile } from "../servers/for-this-file.ts";
@@ -31,7 +32,7 @@ test("an acquire carried out after its release is swept, though other claims kee
   await backend.leases.release({ resource, owner, timeoutMs: 5_000, departedForMs: 60_000 });
   await carryOut("ghost-name", owner, "ghost-other");
   // The ttl is far too long for a renewal to fall into this: the sweeper does it on its own.
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "ghost-name")).toEqual([]), 5_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "ghost-name")).toEqual([]), 15_000);
   expect(other.isHeld()).toBe(true);
 });
 
@@ -67,7 +68,7 @@ test("however late it is carried out, the next renewal finds it", async () => {
   await using coordinator = createCoordinator({ backend, ttlMs: 2_000 });
   const other = await coordinator.lock("late-other").acquire();
   await carryOut("late-ghost", "d".repeat(32), "late-other");
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), 3_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), patienceMs);
   expect(other.isHeld()).toBe(true);
 });
 
@@ -83,7 +84,7 @@ test("an acquire whose bytes are held back, and delivered after its caller gave 
     .catch((reason: unknown) => reason);
   expect(isLeaseholdError(error, "OUTCOME_UNKNOWN"), String(error)).toBe(true);
   // Answers come again: on another connection, since the held one says nothing.
-  await vi.waitFor(() => coordinator.inspect("held-other"), 5_000);
+  await vi.waitFor(() => coordinator.inspect("held-other"), patienceMs);
   expect(proxy.bytes.toServer.held).toBeGreaterThan(0);
   proxy.release("toServer");
   await proxy.until(({ bytes }) => bytes.toServer.held === 0);
@@ -91,7 +92,7 @@ test("an acquire whose bytes are held back, and delivered after its caller gave 
   await vi.waitFor(async () => {
     const lease = await coordinator.lock("held-name").tryAcquire();
     expect(lease?.isHeld()).toBe(true);
-  }, 5_000);
+  }, patienceMs);
   expect(await claimsOf(etcd, "held-name")).toHaveLength(1);
   expect(other.isHeld()).toBe(true);
 });
@@ -107,7 +108,7 @@ test("a release that nothing answers is repeated until it is", async () => {
   await expect(release).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   expect(await claimsOf(etcd, "lost-release")).toHaveLength(1);
   proxy.pass();
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "lost-release")).toEqual([]), 5_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "lost-release")).toEqual([]), 15_000);
 });
 
 test("a sweep leaves the claims of live and pending calls alone, of several coordinators on one backend", async () => {

@@ -4,6 +4,7 @@ import { endsHttp2Response, startFaultProxy, type FaultProxy } from "@leasehold/
 import { Etcd3 } from "etcd3";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { claimsOf, keysUnder } from "./store-keys.ts";
 import { lockResource } from "../lock-resource.ts";
 import { etcdForThisFile } from "../servers/for-this-file.ts";
@@ -124,7 +125,7 @@ test("a proposal whose reply is lost is known after it was repeated, and was wri
   const again = proposal(claim, "the value", 7);
   await expect(backend.leases.propose(again)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   await lost;
-  expect(await vi.waitFor(() => backend.leases.propose(again), 3_000)).toBe(true);
+  expect(await vi.waitFor(() => backend.leases.propose(again), patienceMs)).toBe(true);
   const [{ value, version } = { value: "", version: "" }] = await claimsOf(etcd, "lost-reply");
   expect(value.toString()).toBe(`${claim.owner}:0000000000000007:the value`);
   expect(version).toBe("2");
@@ -140,7 +141,7 @@ test("a claim of which one acquire went unanswered is released, whatever was pro
   });
   await expect(backend.leases.acquire(wanted)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   await lost;
-  const claim = await vi.waitFor(() => granted(backend, wanted), 3_000);
+  const claim = await vi.waitFor(() => granted(backend, wanted), patienceMs);
   expect(await backend.leases.propose(proposal(claim, "second", 1))).toBe(true);
   expect(await backend.leases.release(claim)).toBe(true);
   expect(await claimsOf(etcd, "lost-acquire")).toEqual([]);

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
+import { compileCache } from "../compile-cache.ts";
 import { killOnExit } from "../servers/kill-on-exit.ts";
 import { LateError, patienceMs, stalls } from "../stall/index.ts";
 
@@ -32,19 +33,22 @@ export class Child implements AsyncDisposable {
   readonly ended: Promise<Ending>;
   /** When it ended, on `process.hrtime.bigint()`. */
   endedAtNs: bigint | null = null;
+  readonly #script: string;
   readonly #process: ChildProcess;
   readonly #listeners = new Set<Listener>();
   #output = "";
   #stoppedAtNs: bigint | null = null;
+  #continuedAtNs: bigint | null = null;
 
   /** Runs `test/processes/<script>` with `args`, which it reads by `workerArgs()`. */
   constructor(script: string, args: object) {
+    this.#script = script;
     const path = fileURLToPath(new URL(script, import.meta.url));
     // Commands go over the channel of `process.send`: a pipe on stdin that is read would keep the process alive. Messages
     // come by a pipe of their own, so that whatever a library prints is seen for what it is.
     this.#process = spawn(process.execPath, ["--conditions=@leasehold/source", path, JSON.stringify(args)], {
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
-      env: { ...process.env, NODE_OPTIONS: "" },
+      env: { ...process.env, ...compileCache, NODE_OPTIONS: "" },
     });
     const callOff = killOnExit(() => this.kill("SIGKILL"));
     const [, stdout, stderr, , messages] = this.#process.stdio;
@@ -111,6 +115,7 @@ export class Child implements AsyncDisposable {
   /** SIGSTOP, SIGCONT, SIGKILL. Says whether there was a process to take it. */
   kill(signal: NodeJS.Signals): boolean {
     if (signal === "SIGSTOP") this.#stoppedAtNs = process.hrtime.bigint();
+    if (signal === "SIGCONT") this.#continuedAtNs = process.hrtime.bigint();
     return this.#process.kill(signal);
   }
 
@@ -142,11 +147,12 @@ export class Child implements AsyncDisposable {
     for (const listener of this.#listeners) if (listener.type === message.type) listener.resolve(message);
   }
 
-  /** But for the time for which the test itself stopped it. */
-  #hasStalled({ fromNs, toNs }: Message): void {
-    const stall = { fromNs: BigInt(String(fromNs)), toNs: BigInt(String(toNs)) };
-    if (this.#stoppedAtNs === null || stall.toNs < this.#stoppedAtNs || stall.fromNs > this.#stoppedAtNs)
-      stalls.record(stall);
+  #hasStalled(message: Message): void {
+    const [fromNs, toNs] = [BigInt(String(message["fromNs"])), BigInt(String(message["toNs"]))];
+    const [stoppedNs, continuedNs] = [this.#stoppedAtNs, this.#continuedAtNs];
+    // The test itself stopped it: no fault of the machine's.
+    const isOurs = stoppedNs !== null && toNs > stoppedNs && (continuedNs === null || fromNs < continuedNs);
+    if (!isOurs) stalls.record({ fromNs, toNs, of: this.#script });
   }
 
   #summary(): string {

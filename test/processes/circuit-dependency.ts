@@ -36,6 +36,8 @@ export class CircuitDependency implements AsyncDisposable {
       if (this.hangs) this.#held.push({ arrival, response });
       else answer({ arrival, response }, this.failsFor.has(arrival.node) ? 503 : 200);
     });
+    // It never hangs up: a request that crosses with that would fail for no fault of the circuit's.
+    this.#server.keepAliveTimeout = 0;
   }
 
   static async listen(): Promise<CircuitDependency> {

@@ -4,7 +4,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectWithin, unlessStalled } from "../stall/index.ts";
+import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
 import type { Child } from "./child.ts";
 import type { Arrival } from "./circuit-dependency.ts";
 import { CircuitStage, msBetween, times } from "./circuit-stage.ts";
@@ -54,13 +54,15 @@ function mostAtOnce(arrivals: readonly Arrival[]): number {
 }
 
 describe("five processes and a dependency that fails", () => {
-  // At once: they spend their time waiting for ttls.
-  test.concurrent.each(subjects)("%s: votes, trip, probe, close; probers that die", (name, { shared }) =>
+  test.each(subjects)("%s: votes, trip, probe, close; probers that die", (name, { shared }) =>
     unlessStalled(usableMs, () => expectOneProbe(name, shared())),
   );
 });
 
 async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
+  const startedAtNs = process.hrtime.bigint();
+  // A node that gets no turn for longer than it may be stale acts by itself, as it should.
+  const judge = (): void => expectUsable(usableMs, startedAtNs);
   await using stage = await CircuitStage.open(store);
   const { dependency, nodes } = stage;
   const figures: string[] = [];
@@ -70,6 +72,7 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   await nodes[0]!.heard("voted");
   await stage.standingAre(["node-0"]);
   await sleep(3 * pollMs);
+  judge();
   expect(nodes.flatMap((node) => node.all("fleet-changed"))).toEqual([]);
   expect((await stage.counts()).slice(1).map(({ state, rejected }) => ({ state, rejected }))).toEqual(
     Array(4).fill({ state: "closed", rejected: 0 }),
@@ -89,6 +92,7 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const first = await dependency.arrival(before);
   figures.push(`first probe ${round(msBetween(openNs, first.atNs))} after that`);
   await sleep(2 * pollMs);
+  judge();
   expect(dependency.since(before).map(({ node }) => node)).toEqual([first.node]);
 
   // Its prober is killed.
@@ -97,6 +101,7 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const next = await dependency.arrival(before + 1);
   const reclaimedMs = expectWithin("the next probe", 4 * ttlMs, { fromNs: killedNs, toNs: next.atNs });
   figures.push(`probe of the next ${round(reclaimedMs)} after the kill`);
+  judge();
   expect(next.node).not.toBe(first.node);
 
   // The next prober is stopped for longer than its lease, and answered well when it goes on.
@@ -104,12 +109,15 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   stopped.kill("SIGSTOP");
   const others = stage.living.filter((node) => node !== stopped);
   const third = await dependency.arrival(before + 2);
+  judge();
   expect([first.node, next.node]).not.toContain(third.node);
   dependency.answer(next, 200);
   stopped.kill("SIGCONT");
   const fenced = await outcomeOf(stopped);
+  judge();
   expect(fenced).toBe("fenced");
   await sleep(2 * pollMs);
+  judge();
   expect(dependency.since(before)).toHaveLength(3);
   for (const node of others) expect(node.all("fleet-changed").map(({ to }) => to)).not.toContain("closed");
   expect(
@@ -137,7 +145,7 @@ async function outcomeOf(node: Child): Promise<unknown> {
 }
 
 describe("five processes and a store that dies", () => {
-  test.concurrent.for(subjects)(
+  test.for(subjects)(
     "%s: no call fails for it, and the view comes back with it",
     ([name, subject], { skip }) =>
       unlessStalled(usableMs, () => expectCallsOutliveTheStore(name, subject, skip)),
@@ -149,6 +157,7 @@ async function expectCallsOutliveTheStore(
   subject: Subject,
   skip: TestContext["skip"],
 ): Promise<void> {
+  const startedAtNs = process.hrtime.bigint();
   await using server = await subject.start();
   skip(!server.canSabotage, "the server is not ours to kill");
   await using stage = await CircuitStage.open(subject.at(server.address));
@@ -158,6 +167,7 @@ async function expectCallsOutliveTheStore(
 
   await server.kill();
   await stage.callsGoThrough(30);
+  expectUsable(usableMs, startedAtNs);
   expect((await stage.counts()).map(({ rejected, failed }) => rejected + failed)).toEqual(Array(5).fill(0));
 
   // Without a store each node has its own breaker, which opens and closes alone.

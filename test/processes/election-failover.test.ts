@@ -17,8 +17,7 @@ const subjects: [string, () => StoreSpec][] = [
   ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
-// At once: they spend their time waiting for ttls.
-test.concurrent.each(subjects)(
+test.each(subjects)(
   "%s: the leader is killed 20 times; every observer sees every term, and the vacancy when nobody is left",
   (name, storeOf) => unlessStalled(ttlMs / 2, () => expectFailovers(name, storeOf())),
 );

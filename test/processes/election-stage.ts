@@ -5,7 +5,7 @@ import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { checkFencedExclusion, checkTokenOrder, findOverlaps } from "@leasehold/testing";
 
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectWithin } from "../stall/index.ts";
+import { expectWithin, LateError } from "../stall/index.ts";
 import { Child, type Message } from "./child.ts";
 import type { CandidateArgs } from "./election-candidate.ts";
 import { FencedResource } from "./fenced-resource.ts";
@@ -126,11 +126,16 @@ export class ElectionStage implements AsyncDisposable {
     return { ...next, afterMs };
   }
 
-  /** Until this leader has made so many more writes. */
+  /** Until this leader has made so many more writes. It is late, if it leads no more: nobody has disturbed it. */
   async serves({ leader, term }: Pick<Term, "leader" | "term">, looks: number): Promise<void> {
     const count = (): number => looksOf(leader).filter((look) => look.token === term).length;
     const enough = count() + looks;
-    await waitUntil(`${looks} more looks`, () => count() >= enough);
+    await waitUntil(`${looks} more looks`, () => {
+      const end = leader.all("stepped down").find((message) => message["term"] === String(term));
+      if (end !== undefined)
+        throw new LateError(`the leader of term ${term} is no more: ${String(end["reason"])}`);
+      return count() >= enough;
+    });
   }
 
   /** Ends all who still live, and holds the whole run against what an election promises. */

@@ -42,10 +42,8 @@ const subjects: [string, Subject][] = [
   ],
 ];
 
-// At once: they spend their time waiting for ttls.
-test.concurrent.each(subjects)(
-  "%s: 5 candidates, one leader at a time, whatever happens to it",
-  (name, subject) => unlessStalled(ttlMs / 2, () => expectOneLeader(name, subject)),
+test.each(subjects)("%s: 5 candidates, one leader at a time, whatever happens to it", (name, subject) =>
+  unlessStalled(ttlMs / 2, () => expectOneLeader(name, subject)),
 );
 
 async function expectOneLeader(name: string, { start, at }: Subject): Promise<void> {

@@ -44,15 +44,15 @@ function look(lease: Lease, weight: number): void {
   say("held", { token: lease.fencingToken, weight, atNs });
 }
 
-/** Null: it lost patience, and left the line; or nobody knows, and whatever it was granted is given back. */
+/** Null: it lost patience, and left the line; or its place there; or nobody knows, and any grant is given back. */
 async function acquire(weight: number): Promise<Lease | null> {
-  if (Math.random() > 0.2) return orUnknown(semaphore.acquire({ permits: weight }));
-  const patience = AbortSignal.timeout(Math.floor(Math.random() * 50));
+  const patience = Math.random() > 0.2 ? undefined : AbortSignal.timeout(Math.floor(Math.random() * 50));
   try {
     return await orUnknown(semaphore.acquire({ permits: weight, signal: patience }));
   } catch (error) {
-    if (error !== patience.reason) throw error;
-    abandoned += 1;
+    if (isLeaseholdError(error, "LEASE_LOST")) say("lost", { in: "line" });
+    else if (patience === undefined || error !== patience.reason) throw error;
+    else abandoned += 1;
     return null;
   }
 }

@@ -29,7 +29,7 @@ await nextCommand();
 isOver = true;
 const outcomes = await contending;
 for (const outcome of outcomes)
-  if (outcome.status === "fulfilled") say("worker", { grants: outcome.value });
+  if (outcome.status === "fulfilled") say("worker", outcome.value);
   else say("failed", { code: codeOf(outcome.reason), message: String(outcome.reason) });
 resource.close();
 await coordinator.close();

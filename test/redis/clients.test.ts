@@ -113,7 +113,7 @@ describe.each(clients)("%s", (_, make) => {
     const ticket = ticketOf(await backend.leases.acquire(request));
     proxy.reset();
     await expect
-      .poll(() => backend.leases.renew([{ ...request, ticket }], { timeoutMs }), { timeout: 10_000 })
+      .poll(() => backend.leases.renew([{ ...request, ticket }], { timeoutMs }))
       .toMatchObject([{ kind: "renewed", granted: true }]);
   });
 });

@@ -36,10 +36,10 @@ export async function unlessStalled<T>(
     try {
       return await scenario();
     } catch (error) {
-      const stalledMs = log.longestMs(fromNs);
-      if (!(error instanceof LateError) || stalledMs <= usableMs || run === 3) throw error;
+      const { ms, of } = log.longest(fromNs);
+      if (!(error instanceof LateError) || ms <= usableMs || run === 3) throw error;
       say(
-        `stalled past use: some process got no turn for ${stalledMs.toFixed(0)} ms, and ${usableMs} ms can be borne; ` +
+        `stalled past use: ${of} got no turn for ${ms.toFixed(0)} ms, and ${usableMs} ms can be borne; ` +
           `run ${run} of 3 proves nothing (${error.message})`,
       );
     }
@@ -51,7 +51,7 @@ export async function unlessStalled<T>(
  * happened than was caused.
  */
 export function expectUsable(usableMs: number, sinceNs: bigint, log: StallLog = stalls): void {
-  const stalledMs = log.longestMs(sinceNs);
-  if (stalledMs > usableMs)
-    throw new LateError(`some process was stalled for ${stalledMs.toFixed(0)} ms: the run cannot be judged`);
+  const { ms, of } = log.longest(sinceNs);
+  if (ms > usableMs)
+    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} ms: the run cannot be judged`);
 }

@@ -3,6 +3,8 @@ export interface Stall {
   readonly fromNs: bigint;
   /** On `process.hrtime.bigint()`, which all processes of a machine share. */
   readonly toNs: bigint;
+  /** Which process, where it is another than the test's. */
+  readonly of?: string;
 }
 
 /** Where a heartbeat takes its time from. */

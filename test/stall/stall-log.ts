@@ -24,10 +24,14 @@ export class StallLog {
     return Number(totalNs) / 1e6;
   }
 
-  /** The longest of them that ended after this moment, in milliseconds. */
-  longestMs(sinceNs: bigint): number {
-    const recent = this.#stalls.filter(({ toNs }) => toNs > sinceNs);
-    return Math.max(0, ...recent.map(({ fromNs, toNs }) => Number(toNs - fromNs) / 1e6));
+  /** The longest of them that ended after this moment. */
+  longest(sinceNs: bigint): { readonly ms: number; readonly of: string } {
+    let longest = { ms: 0, of: "" };
+    for (const { fromNs, toNs, of = "the test" } of this.#stalls) {
+      const ms = Number(toNs - fromNs) / 1e6;
+      if (toNs > sinceNs && ms > longest.ms) longest = { ms, of };
+    }
+    return longest;
   }
 }
 

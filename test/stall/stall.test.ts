@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { expect, it, test } from "vitest";
 
 import { LateError } from "../servers/wait-until.ts";
 import { expectUsable, expectWithin, unlessStalled } from "./bounds.ts";
 import { beatHeart, type Stall } from "./heartbeat.ts";
+import { beatServer } from "./server-beat.ts";
 import { StallLog } from "./stall-log.ts";
 
 const ms = (count: number): bigint => BigInt(count) * 1_000_000n;
@@ -48,8 +51,8 @@ test("stalls at once count once, others add up, and only what lies between the m
   expect(log.stalledMs(ms(0), ms(1_000))).toBe(250);
   expect(log.stalledMs(ms(120), ms(450))).toBe(180);
   expect(log.stalledMs(ms(600), ms(900))).toBe(0);
-  expect(log.longestMs(ms(0))).toBe(100);
-  expect(log.longestMs(ms(500))).toBe(0);
+  expect(log.longest(ms(0))).toEqual({ ms: 100, of: "the test" });
+  expect(log.longest(ms(500)).ms).toBe(0);
 });
 
 test("a bound is widened by the stalls that were measured, and by nothing else", () => {
@@ -102,4 +105,21 @@ it("runs a scenario again that was late while something stalled: three times at 
   };
   await expect(unlessStalled(500, broken, options)).rejects.toThrow("two held at once");
   expect(runs, "a broken promise is not late").toBe(2);
+});
+
+test("a server that answers late has stalled; one that does not answer has not", async () => {
+  const found: Stall[] = [];
+  const answers = [true, false];
+  const asked = Promise.withResolvers<void>();
+  const stop = beatServer(
+    async () => {
+      const answer = await sleep(200, answers.shift());
+      if (answers.length === 0) asked.resolve();
+      return answer === true;
+    },
+    { record: (each) => found.push(each) },
+  );
+  await asked.promise;
+  stop();
+  expect(found).toMatchObject([{ of: "the server" }]);
 });
