@@ -95,7 +95,7 @@ export function describeDispositions({ serve, openStore }: Setting): void {
             maxBodyBytes: idempotency.maxBodyBytes,
             begin: (request) => idempotency.begin(request),
             extend: (request) => idempotency.extend(request),
-            watch: (record, signal) => idempotency.watch(record, signal),
+            watch: (record, listener) => idempotency.watch(record, listener),
             finish,
           },
           [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
