@@ -15,8 +15,9 @@ export interface Outcome {
 export const outcomeVariable = "LEASEHOLD_OUTCOME";
 
 /**
- * A reporter that ends the run at its first failure. Vitest's own `--bail` ends the worker from within, and with it results
- * that were not reported yet: when many cases fail at once it can name none of them.
+ * A reporter that ends the run at its first failure. Vitest's own `--bail` ends the worker from
+ * within, and with it results that were not reported yet: when many cases fail at once it can name
+ * none of them.
  */
 export default class FirstFailure implements Reporter {
   #vitest: Vitest | undefined;

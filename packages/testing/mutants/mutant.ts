@@ -16,7 +16,8 @@ export interface Mutant {
 }
 
 /**
- * Reads the patches of a folder, by name. Each begins with two lines: `Bug: <a sentence>` and `Suite: memory | redis`.
+ * Reads the patches of a folder, by name. Each begins with two lines: `Bug: <a sentence>` and
+ * `Suite: memory | redis`.
  *
  * @throws Error when a patch does not say what it is
  */

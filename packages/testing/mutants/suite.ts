@@ -78,12 +78,14 @@ function runVitest(
     ...process.env,
     TMPDIR: tempFolder,
     [outcomeVariable]: outcomePath,
-    // The kit needs neither: an address that nobody calls keeps the shared servers from being started.
+    // The kit needs neither: an address that nobody calls keeps the shared servers from being
+    // started.
     LEASEHOLD_REDIS_CLUSTER_URL: "redis://127.0.0.1:1",
     LEASEHOLD_ETCD_HOSTS: "http://127.0.0.1:1",
   };
   const program = join(folder, "node_modules", "vitest", "vitest.mjs");
-  // A process group of its own, so that its workers and servers can be ended with it, whatever a mutant did to them.
+  // A process group of its own, so that its workers and servers can be ended with it, whatever a
+  // mutant did to them.
   const child = spawn(process.execPath, [program, ...args], {
     cwd: folder,
     env,

@@ -9,8 +9,9 @@ const files = /\.(json|ts|yaml)$/;
 const sharedHiddenEntries = new Set([".bin", ".pnpm"]);
 
 /**
- * A copy of the workspace, to be broken. The `@leasehold/*` packages resolve into the copy: pnpm links them relative to the
- * workspace, and the links are copied as they are. All else of node_modules is linked to the original.
+ * A copy of the workspace, to be broken. The `@leasehold/*` packages resolve into the copy: pnpm
+ * links them relative to the workspace, and the links are copied as they are. All else of
+ * node_modules is linked to the original.
  */
 export class WorkspaceCopy implements Disposable {
   readonly folder: string;
@@ -18,7 +19,8 @@ export class WorkspaceCopy implements Disposable {
   readonly tempFolder: string;
 
   constructor(original: string) {
-    // The real path: Vite compares paths, and on some systems the temporary folder is behind a link.
+    // The real path: Vite compares paths, and on some systems the temporary folder is behind a
+    // link.
     this.folder = mkdtempSync(join(realpathSync(tmpdir()), "leasehold-mutants-"));
     this.tempFolder = join(this.folder, "tmp");
     mkdirSync(this.tempFolder);
@@ -49,7 +51,10 @@ export class WorkspaceCopy implements Disposable {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** In a repository around the temporary folder, git would silently leave out what is not in it: it must find none. */
+  /**
+   * In a repository around the temporary folder, git would silently leave out what is not in it: it
+   * must find none.
+   */
   #git(args: readonly string[]): void {
     const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(this.folder) };
     execFileSync("git", args, { cwd: this.folder, env, stdio: ["ignore", "ignore", "pipe"] });

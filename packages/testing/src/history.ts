@@ -1,6 +1,7 @@
 /**
- * Checkers over the history of a run: what a guarded resource saw, and what clients believed. They are pure functions over
- * recorded facts, so that they can be run on the histories of any program, and be tested on histories known to be bad.
+ * Checkers over the history of a run: what a guarded resource saw, and what clients believed. They
+ * are pure functions over recorded facts, so that they can be run on the histories of any program,
+ * and be tested on histories known to be bad.
  */
 
 /** One attempt at a fenced resource, recorded by the resource itself. */
@@ -21,16 +22,19 @@ export interface StaleAcceptance {
 export interface FencedExclusion {
   readonly accepted: number;
   readonly refused: number;
-  /** Refused although its token was not below the highest accepted: a guard that turns rightful holders away. */
+  /**
+   * Refused although its token was not below the highest accepted: a guard that turns rightful
+   * holders away.
+   */
   readonly wronglyRefused: number;
   /** Empty when the resource was exclusive. */
   readonly violations: readonly StaleAcceptance[];
 }
 
 /**
- * Fenced exclusion: accepted attempts, in the order in which the resource took them, never go back to a lower token. So
- * the attempts of each token are contiguous as well: nobody else's came between. Holds under every fault, or the guard, not
- * the lock, is broken.
+ * Fenced exclusion: accepted attempts, in the order in which the resource took them, never go back
+ * to a lower token. So the attempts of each token are contiguous as well: nobody else's came
+ * between. Holds under every fault, or the guard, not the lock, is broken.
  */
 export function checkFencedExclusion(attempts: Iterable<FencedAttempt>): FencedExclusion {
   const violations: StaleAcceptance[] = [];
@@ -51,12 +55,15 @@ export function checkFencedExclusion(attempts: Iterable<FencedAttempt>): FencedE
 }
 
 /**
- * One look at a lease that said "held". Read the clock *before* the look: a lease that is held at the look was held at the
- * reading, while a pause between a look and a later reading would report an overlap that never was.
+ * One look at a lease that said "held". Read the clock *before* the look: a lease that is held at
+ * the look was held at the reading, while a pause between a look and a later reading would report
+ * an overlap that never was.
  */
 export interface PointClaim {
   readonly token: bigint;
-  /** On one clock for all clients: `process.hrtime.bigint()` serves every process of one machine. */
+  /**
+   * On one clock for all clients: `process.hrtime.bigint()` serves every process of one machine.
+   */
   readonly atNs: bigint;
 }
 
@@ -75,9 +82,9 @@ export interface OverlapReport {
 }
 
 /**
- * Overlap of a lock (capacity 1), without any fencing: pairs of leases that were believed at once. A lease that is lost
- * stays lost, so one that was held at its first and at its last point was held all the time between. A lower bound: beliefs
- * that nobody looked at are not seen.
+ * Overlap of a lock (capacity 1), without any fencing: pairs of leases that were believed at once.
+ * A lease that is lost stays lost, so one that was held at its first and at its last point was held
+ * all the time between. A lower bound: beliefs that nobody looked at are not seen.
  */
 export function findOverlaps(claims: Iterable<PointClaim>): OverlapReport {
   const spans = new Map<bigint, { token: bigint; firstNs: bigint; lastNs: bigint }>();
@@ -114,7 +121,10 @@ export interface TokenRegression {
   readonly highest: bigint;
 }
 
-/** Tokens in grant order must be unique and strictly increase, over every restart, flush and failover. Empty when they do. */
+/**
+ * Tokens in grant order must be unique and strictly increase, over every restart, flush and
+ * failover. Empty when they do.
+ */
 export function checkTokenOrder(tokensInGrantOrder: Iterable<bigint>): readonly TokenRegression[] {
   const regressions: TokenRegression[] = [];
   let highest: bigint | null = null;
@@ -128,9 +138,9 @@ export function checkTokenOrder(tokensInGrantOrder: Iterable<bigint>): readonly 
 }
 
 /**
- * Jain's fairness index of what each worker got: 1 when all got the same, 1/n when one of n got everything. Workers that got
- * nothing must be in the list as 0. Throws a `RangeError` when the list is empty, or nobody got anything: a run without
- * grants proves no fairness.
+ * Jain's fairness index of what each worker got: 1 when all got the same, 1/n when one of n got
+ * everything. Workers that got nothing must be in the list as 0. Throws a `RangeError` when the
+ * list is empty, or nobody got anything: a run without grants proves no fairness.
  */
 export function jainIndex(shares: readonly number[]): number {
   const sum = shares.reduce((total, share) => total + share, 0);

@@ -7,8 +7,9 @@ interface SimTimer {
 }
 
 /**
- * A clock that stands still until it is told to move. Drives everything in core that depends on time, without sleeping, and
- * shows what no real clock does on demand: a blocked event loop, a system that slept, a wall clock that steps.
+ * A clock that stands still until it is told to move. Drives everything in core that depends on
+ * time, without sleeping, and shows what no real clock does on demand: a blocked event loop, a
+ * system that slept, a wall clock that steps.
  */
 export class SimClock implements Clock {
   #monoMs = 0;
@@ -31,7 +32,10 @@ export class SimClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Moves both clocks on, firing each timer at its time, and letting what it started run before the next. */
+  /**
+   * Moves both clocks on, firing each timer at its time, and letting what it started run before the
+   * next.
+   */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#monoMs + ms;
     await turn();
@@ -44,7 +48,10 @@ export class SimClock implements Clock {
     this.#move(untilMs - this.#monoMs);
   }
 
-  /** Time passes and no timer has its turn: an event loop that is blocked, a process that is stopped. */
+  /**
+   * Time passes and no timer has its turn: an event loop that is blocked, a process that is
+   * stopped.
+   */
   block(ms: number): void {
     this.#move(ms);
   }
@@ -74,7 +81,10 @@ export class SimClock implements Clock {
   }
 }
 
-/** A full turn of the real event loop: every promise that can settle without time passing has settled. */
+/**
+ * A full turn of the real event loop: every promise that can settle without time passing has
+ * settled.
+ */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -9,7 +9,10 @@ export interface FlowCounters {
   delivered: number;
   /** Held back at this moment by `hold` (0 after a release). */
   held: number;
-  /** Thrown away: by a blackhole, a swallowed reply, or a connection that went away with bytes under way. */
+  /**
+   * Thrown away: by a blackhole, a swallowed reply, or a connection that went away with bytes under
+   * way.
+   */
   dropped: number;
 }
 
@@ -33,8 +36,8 @@ interface QueuedItem {
 }
 
 /**
- * One way of one connection: a queue in order, whose head waits for its latency, for the release of a hold,
- * or (an end behind held bytes) for the server's answer.
+ * One way of one connection: a queue in order, whose head waits for its latency, for the release of
+ * a hold, or (an end behind held bytes) for the server's answer.
  */
 export class FaultFlow {
   readonly #rule: FlowRule;
@@ -116,7 +119,8 @@ export class FaultFlow {
   #isTaken(item: FlowItem): boolean {
     const { mode, match, remaining } = this.#rule;
     if (mode !== "hold" || remaining <= 0) return false;
-    // An end carries no bytes to match. A hold of everything takes it, a chosen hold does not waste itself on it.
+    // An end carries no bytes to match. A hold of everything takes it, a chosen hold does not waste
+    // itself on it.
     const taken = item.kind === "bytes" ? (match?.(item.bytes) ?? true) : !match && remaining === Infinity;
     if (taken) this.#rule.remaining -= 1;
     return taken;
@@ -137,7 +141,10 @@ export class FaultFlow {
     }
   }
 
-  /** Whether the head of the queue is let go in spite of the hold; cuts it in two where the allowance ends. */
+  /**
+   * Whether the head of the queue is let go in spite of the hold; cuts it in two where the
+   * allowance ends.
+   */
   #allows(head: FlowItem): boolean {
     if (head.kind !== "bytes" || this.#allowance === 0) return false;
     const rest = head.bytes.subarray(this.#allowance);

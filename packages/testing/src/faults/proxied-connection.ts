@@ -65,7 +65,9 @@ export class ProxiedConnection {
     (direction === "toServer" ? this.#toServer : this.#toClient).release(bytes);
   }
 
-  /** A stream that lost bytes must not go on as if it were whole: resets the connection if it did. */
+  /**
+   * A stream that lost bytes must not go on as if it were whole: resets the connection if it did.
+   */
   resetIfCorrupt(): void {
     if (this.#toServer.lost || this.#toClient.lost) this.reset("both");
   }
@@ -78,7 +80,8 @@ export class ProxiedConnection {
       this.#failCut("was reset before the server answered");
       resetSocket(this.#server);
     } else if (this.#clientPresent) {
-      // To the server it looks as if the client had reset: behind whatever is still held back for it.
+      // To the server it looks as if the client had reset: behind whatever is still held back for
+      // it.
       this.#clientLeft({ kind: "reset" });
     }
     this.#clientPresent = false;
@@ -103,7 +106,8 @@ export class ProxiedConnection {
 
   #clientLeft(item: FlowItem): void {
     this.#clientPresent = false;
-    // While a reply is awaited to be swallowed the server must not notice: it might abandon the request.
+    // While a reply is awaited to be swallowed the server must not notice: it might abandon the
+    // request.
     if (!this.#cut) this.#toServer.receive(item);
     this.#host.changed();
   }
@@ -144,7 +148,8 @@ export class ProxiedConnection {
   }
 
   #socketClosed(): void {
-    // Whatever is still held for a client that went away stays: only when the server is gone too is it all over.
+    // Whatever is still held for a client that went away stays: only when the server is gone too is
+    // it all over.
     if (this.#client.closed && this.#server.closed) {
       this.#toServer.close();
       this.#toClient.close();
@@ -167,7 +172,8 @@ function deliver(socket: Socket, item: FlowItem): void {
 }
 
 function resetSocket(socket: Socket): void {
-  // After a FIN the kernel takes no RST from us: the peer knows of the end, and gets one if it goes on writing.
+  // After a FIN the kernel takes no RST from us: the peer knows of the end, and gets one if it goes
+  // on writing.
   if (socket.writableEnded) socket.destroy();
   else if (!socket.destroyed) socket.resetAndDestroy();
 }

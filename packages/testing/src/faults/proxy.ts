@@ -4,7 +4,10 @@ import { ProxiedConnection, type PendingCut, type ProxyHost } from "./proxied-co
 
 /** Options of {@link FaultProxy.hold}. */
 export interface HoldOptions {
-  /** Holds a connection from its first chunk that matches, e.g. `(c) => c.includes("acquire")`. Default: from any. */
+  /**
+   * Holds a connection from its first chunk that matches, e.g. `(c) => c.includes("acquire")`.
+   * Default: from any.
+   */
   match?: (chunk: Buffer) => boolean;
   /** How many connections are held; those after them pass. Default: all. */
   limit?: number;
@@ -12,21 +15,29 @@ export interface HoldOptions {
 
 /** Options of {@link FaultProxy.cutAfterNextRequest}. */
 export interface CutOptions {
-  /** The request whose reply is lost, seen as one chunk on its way to the server. Default: the next chunk. */
+  /**
+   * The request whose reply is lost, seen as one chunk on its way to the server. Default: the next
+   * chunk.
+   */
   match?: (chunk: Buffer) => boolean;
   /**
-   * Which of the server's chunks is the reply, where a protocol says other things in between (for gRPC pass
+   * Which of the server's chunks is the reply, where a protocol says other things in between (for
+   * gRPC pass
    * `endsHttp2Response`). All chunks up to it are swallowed. Default: the first one.
    */
   isReply?: (chunk: Buffer) => boolean;
 }
 
-/** Sees every chunk as it arrives at the proxy; connections are numbered from 1 in the order they were made. */
+/**
+ * Sees every chunk as it arrives at the proxy; connections are numbered from 1 in the order they
+ * were made.
+ */
 export type FaultProxyTap = (direction: Direction, chunk: Buffer, connection: number) => void;
 
 /**
- * A TCP proxy on 127.0.0.1 whose faults are switched while it runs. They apply to the connections there are and
- * to new ones. There is no back-pressure: what a slow side does not take stays in memory.
+ * A TCP proxy on 127.0.0.1 whose faults are switched while it runs. They apply to the connections
+ * there are and to new ones. There is no back-pressure: what a slow side does not take stays in
+ * memory.
  */
 export interface FaultProxy extends AsyncDisposable {
   /** Always 127.0.0.1. */
@@ -39,29 +50,38 @@ export interface FaultProxy extends AsyncDisposable {
   /** Bytes by direction, since the start. */
   readonly bytes: Readonly<Record<Direction, Readonly<FlowCounters>>>;
   /**
-   * Heals: ends every mode, latency and refusal, delivers what was held back in order, calls off cuts not yet
-   * begun, and resets the connections that lost bytes.
+   * Heals: ends every mode, latency and refusal, delivers what was held back in order, calls off
+   * cuts not yet begun, and resets the connections that lost bytes.
    */
   pass(): void;
-  /** Drops bytes, FINs and RSTs that way, and what was held; sockets stay open, new ones are accepted. Default: both ways. */
+  /**
+   * Drops bytes, FINs and RSTs that way, and what was held; sockets stay open, new ones are
+   * accepted. Default: both ways.
+   */
   blackhole(direction?: "both" | Direction): void;
   /**
-   * Holds bytes (and the FIN or RST behind them) back until `release()` or `pass()`. Bytes of a client that
-   * went away meanwhile are still delivered; then its FIN or RST follows once the server has answered, as
-   * if that packet had been delayed longest, so that the server does not abandon the request.
+   * Holds bytes (and the FIN or RST behind them) back until `release()` or `pass()`. Bytes of a
+   * client that went away meanwhile are still delivered; then its FIN or RST follows once the
+   * server has answered, as if that packet had been delayed longest, so that the server does not
+   * abandon the request.
    */
   hold(direction: Direction, options?: HoldOptions): void;
   /**
-   * Ends `hold` and delivers in order what it held back. Default: both ways. With `bytes`, only the first so many of
-   * each connection, and the hold goes on: so a request can come late while its cancellation comes later still.
+   * Ends `hold` and delivers in order what it held back. Default: both ways. With `bytes`, only the
+   * first so many of each connection, and the hold goes on: so a request can come late while its
+   * cancellation comes later still.
    */
   release(direction?: "both" | Direction, options?: { bytes?: number }): void;
   /**
-   * Loses a reply: delivers the next matching request, swallows the answer, then resets both sides. Resolves
-   * when that has happened. Rejects if the connection or the proxy ends first, or `pass()` calls it off.
+   * Loses a reply: delivers the next matching request, swallows the answer, then resets both sides.
+   * Resolves when that has happened. Rejects if the connection or the proxy ends first, or `pass()`
+   * calls it off.
    */
   cutAfterNextRequest(options?: CutOptions): Promise<void>;
-  /** Resets (RST) all connections now, or only their client sides: then what is held for the server stays. */
+  /**
+   * Resets (RST) all connections now, or only their client sides: then what is held for the server
+   * stays.
+   */
   reset(side?: "both" | "client"): void;
   /** Whether new connections are reset at once. */
   refuse(refusing: boolean): void;
@@ -69,7 +89,10 @@ export interface FaultProxy extends AsyncDisposable {
   latency(ms: number): void;
   /** Calls `tap` for every chunk from now on; the returned function ends that. */
   tap(tap: FaultProxyTap): () => void;
-  /** Resolves as soon as the condition holds, looked at on every event; rejects when the proxy closes. */
+  /**
+   * Resolves as soon as the condition holds, looked at on every event; rejects when the proxy
+   * closes.
+   */
   until(condition: (proxy: FaultProxy) => boolean): Promise<void>;
   /** Resets all connections and stops listening. */
   close(): Promise<void>;

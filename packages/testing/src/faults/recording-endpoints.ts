@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-/** Answers `+` and what it got, unless told to keep silent; records text, ends and resets in one line. */
+/**
+ * Answers `+` and what it got, unless told to keep silent; records text, ends and resets in one
+ * line.
+ */
 export class RecordingServer {
   readonly server: Server = createServer({ allowHalfOpen: true });
   readonly sockets: Socket[] = [];
