@@ -181,9 +181,9 @@ export class SharedCircuit {
   }
 
   /**
-   * How much longer what this node found out is worth a vote, in milliseconds; 0 when it is none. The
-   * breaker of a node without calls stays open until a call tries it. What it saw an hour ago must not
-   * open the circuit for a fleet in which one other node has failures now.
+   * How much longer what this node found out is worth a vote, in milliseconds; 0 when it is none.
+   * The breaker of a node without calls stays open until a call tries it. What it saw an hour ago
+   * must not open the circuit for a fleet in which one other node has failures now.
    */
   get #opinionLeftMs(): number {
     const { since, forMs } = this.#opinion;
