@@ -67,6 +67,26 @@ test("acquire, try-acquire and release are one call each", async () => {
   expect(callsOf(await counter.since()), "inspect").toBe(1);
 });
 
+test("a semaphore: an acquire and a release are one call each, a try two, however many hold", async () => {
+  const { coordinator } = await warmed();
+  const semaphore = coordinator.semaphore("uploads", { permits: 1_000 });
+  for (const holders of [10, 90]) {
+    await Promise.all(Array.from({ length: holders }, (_, i) => semaphore.acquire({ permits: 1 + (i % 5) })));
+    await counter.since();
+    const lease = await semaphore.acquire({ permits: 7 });
+    expect(await counter.since(), "acquire").toEqual({ Txn: 1 });
+    await lease.release();
+    expect(callsOf(await counter.since()), "release").toBe(1);
+    const tried = await semaphore.tryAcquire({ permits: 7 });
+    expect(tried?.isHeld()).toBe(true);
+    expect(await counter.since(), "a try that succeeds").toEqual({ Txn: 2 });
+    await tried?.release();
+    await counter.since();
+    expect(await semaphore.tryAcquire({ permits: 990 })).toBe(null);
+    expect(await counter.since(), "a try that does not").toEqual({ Txn: 1 });
+  }
+});
+
 test("the first wait in a line costs a watch and a read besides, the next ones nothing", async () => {
   const holding = await warmed();
   const { coordinator, ear } = await warmed();

@@ -22,6 +22,7 @@ import type { ClaimKeys } from "./format/claim-keys.ts";
 import { closedError } from "./rpc/closed-error.ts";
 import { evictClaim } from "./steps/evict.ts";
 import { inspectResource } from "./line/inspection.ts";
+import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
 import type { OwnerRecord } from "./ownership/own-claim.ts";
 import { proposeValue } from "./steps/propose.ts";
@@ -62,7 +63,7 @@ export class EtcdLeaseStore implements LeaseStore {
       gone: (claim) => roster.claimGone(claim),
       interrupted,
     });
-    this.#parts = { calls, keys, leases, roster, watches, sweeper, random };
+    this.#parts = { calls, keys, sums: new LineSums(keys), leases, roster, watches, sweeper, random };
     this.#resourceWatches = new ResourceWatches(
       calls,
       (resource) => keys.resource(resource),

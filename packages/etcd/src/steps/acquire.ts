@@ -11,6 +11,7 @@ import { deleteClaim } from "../ownership/claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { joinLine } from "./join-line.ts";
+import type { LineSums } from "../line/line-sums.ts";
 import type { LineWatches } from "../line/line-watches.ts";
 import { hasLapsed, type OwnClaim, type OwnerRecord, type Proof } from "../ownership/own-claim.ts";
 import { readClaim, readLine } from "../line/read-line.ts";
@@ -24,6 +25,7 @@ import type { Sweeper } from "../ownership/sweeper.ts";
 export interface Parts {
   readonly calls: Calls;
   readonly keys: ClaimKeys;
+  readonly sums: LineSums;
   readonly leases: SharedLeases;
   readonly roster: Roster;
   readonly watches: LineWatches;
@@ -84,17 +86,17 @@ class Acquisition {
 
   /** Undefined: what it stood on has vanished, and nothing of it is in the store. */
   async #try(): Promise<Answer | undefined> {
-    const { calls, keys, leases } = this.#parts;
-    const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
+    const { leases } = this.#parts;
+    const { ttlMs, queue, weight, capacity } = this.#request;
     const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
-      const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
+      const joined = await joinLine(this.#parts, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
       if (joined.kind === "present") return await this.#standing();
       if (lease.gone) return undefined;
       const mustWait = joined.ahead + weight > capacity;
       // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
-      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack(joined.ticket);
+      if (mustWait && queue && (await this.#isFull(joined))) return await this.#giveBack(joined.ticket);
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
       // Nothing was written. Every claim on that lease is gone; the next try is granted another.
@@ -185,6 +187,16 @@ class Acquisition {
     if (known !== undefined) this.#parts.watches.delete(known);
     this.#record.claim = seen;
     return seen;
+  }
+
+  /** Whether as many wait before it as may. Only those of a larger capacity take a read to tell, and only in a long line. */
+  async #isFull({ ticket, claimsAhead }: { ticket: bigint; claimsAhead: number }): Promise<boolean> {
+    const { resource, capacity, maxWaiters } = this.#request;
+    if (claimsAhead < maxWaiters) return false;
+    if (capacity === 1) return claimsAhead - 1 >= maxWaiters;
+    const { calls, keys } = this.#parts;
+    const { claims } = await readLine(calls, keys, resource, this.#deadline.leftMs);
+    return claims.filter((claim) => !claim.granted && claim.ticket < ticket).length >= maxWaiters;
   }
 
   async #giveBack(ticket: bigint): Promise<Refused> {
