@@ -65,7 +65,7 @@ class EtcdBackend implements Backend {
       throw invalidArgument(`prefix must not be empty or end in "/"; got ${JSON.stringify(prefix)}.`);
     this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
     this.clock = clock;
-    this.#endpoints = new Endpoints(source);
+    this.#endpoints = new Endpoints(source, clock);
     const auth = "hosts" in source ? source.auth : undefined;
     this.#calls = new Calls(this.#endpoints, clock, auth, {
       failed: (message) => this.#failed(message),

@@ -45,7 +45,7 @@ const digits = 20;
 export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions = {}): EtcdFencingGuard {
   const { prefix = "leasehold", timeoutMs = 5_000, clock = systemClock } = options;
   const ignored = { failed: () => {}, answered: () => {} };
-  const calls = new Calls(new Endpoints(client), clock, undefined, ignored);
+  const calls = new Calls(new Endpoints(client, clock), clock, undefined, ignored);
   const keyOf = (resource: string): Buffer => Buffer.from(`${prefix}/~fence/${encodeName(resource)}`);
   // Of equal length, so that etcd's order of bytes is the order of numbers.
   const valueOf = (token: bigint): Buffer => Buffer.from(padded(token));

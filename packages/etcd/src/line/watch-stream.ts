@@ -69,7 +69,7 @@ export class WatchStream {
     if (this.#over) return;
     this.#endpoint = endpoint;
     this.#token = token;
-    this.#attempt = new RpcAttempt(token, !this.#calls.endpoints.ours);
+    this.#attempt = new RpcAttempt(token, !this.#calls.endpoints.ours, () => {});
     const stream = await endpoint.client.watchClient.watch(this.#attempt.callOptions);
     this.#listen(stream);
     if (this.#over) return stream.cancel();
@@ -91,6 +91,7 @@ export class WatchStream {
   }
 
   #heard(response: IWatchResponse): void {
+    this.#endpoint?.pulse.heard();
     if (this.#over) return;
     if (response.canceled) {
       const why = response.cancel_reason || `compacted at revision ${response.compact_revision}`;

@@ -22,14 +22,16 @@ export class RpcAttempt {
   status: Status | undefined;
   readonly #token: string | undefined;
   readonly #letTokenErrorsPass: boolean;
+  readonly #onSent: () => void;
   #sent = false;
   #abandoned = false;
   #call: { cancelWithStatus(code: Code, details: string): void } | undefined;
 
   /** `token`: ours to send; without one, etcd3 keeps its own, and must hear that it has expired. */
-  constructor(token: string | undefined, letTokenErrorsPass: boolean) {
+  constructor(token: string | undefined, letTokenErrorsPass: boolean, onSent: () => void) {
     this.#token = token;
     this.#letTokenErrorsPass = letTokenErrorsPass;
+    this.#onSent = onSent;
   }
 
   /** Whether the request was given to a connection: from then on it may be carried out. */
@@ -46,6 +48,7 @@ export class RpcAttempt {
       credentials: credentials.createFromMetadataGenerator((_, callback) => {
         if (this.#abandoned) return callback(new Error("given up"));
         this.#sent = true;
+        this.#onSent();
         callback(null, new Metadata());
       }),
     };

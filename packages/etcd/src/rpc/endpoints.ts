@@ -1,7 +1,8 @@
-import { invalidArgument } from "@leasehold/core";
+import { invalidArgument, type Clock } from "@leasehold/core";
 import { Etcd3, type IOptions } from "etcd3";
 import { closeClient } from "./close-client.ts";
 import type { EtcdSource } from "../options.ts";
+import { Pulse } from "./pulse.ts";
 
 /** One member of the cluster, and the client through which it is reached at present. */
 export interface Endpoint {
@@ -9,6 +10,8 @@ export interface Endpoint {
   /** `host:port`, for messages. */
   readonly host: string;
   readonly client: Etcd3;
+  /** What the connection of that client was asked, and what came. */
+  readonly pulse: Pulse;
 }
 
 /**
@@ -20,22 +23,24 @@ export class Endpoints {
   readonly ours: boolean;
   readonly #members: Endpoint[];
   readonly #connect: (url: string) => Etcd3;
+  readonly #clock: Clock;
   readonly #replaced = new Set<(endpoint: Endpoint) => void>();
   #current = 0;
   #closed = false;
 
-  constructor(source: EtcdSource | Etcd3) {
+  constructor(source: EtcdSource | Etcd3, clock: Clock) {
     this.ours = !isEtcd3(source);
+    this.#clock = clock;
     if (isEtcd3(source)) {
       this.#connect = () => source;
-      this.#members = [{ url: "", host: "the given client", client: source }];
+      this.#members = [this.#member("", "the given client")];
       return;
     }
     const hosts = typeof source.hosts === "string" ? [source.hosts] : source.hosts;
     if (!Array.isArray(hosts) || hosts.length === 0 || hosts.includes(""))
       throw invalidArgument('hosts must name at least one member, as "http://host:port".');
     this.#connect = (url) => connect(url, source);
-    this.#members = hosts.map((url) => ({ url, host: address(url), client: this.#connect(url) }));
+    this.#members = hosts.map((url) => this.#member(url, address(url)));
   }
 
   get size(): number {
@@ -62,15 +67,20 @@ export class Endpoints {
     if (this.#members[this.#current] === from) this.#current = (this.#current + 1) % this.#members.length;
   }
 
+  /** Whether calls still go to this very client. */
+  has(endpoint: Endpoint): boolean {
+    return this.#members.includes(endpoint);
+  }
+
   /**
-   * The connection took a request and gave no answer in time: it may be half-open, and gRPC would go on using it until its
-   * own ping fails. The next call gets a new connection. Calls on the old one may still end by themselves. A client that
-   * we were handed is not ours to replace; its `grpc.keepalive_time_ms` decides how long a dead connection is used.
+   * The connection was silent for too long: it may be half-open, and gRPC would go on using it until its own ping fails. The
+   * next call gets a new connection. Calls on the old one may still end by themselves. A client that we were handed is not
+   * ours to replace; its `grpc.keepalive_time_ms` decides how long a dead connection is used.
    */
   replace(endpoint: Endpoint): void {
     const index = this.#members.indexOf(endpoint);
     if (!this.ours || this.#closed || index < 0) return;
-    this.#members[index] = { ...endpoint, client: this.#connect(endpoint.url) };
+    this.#members[index] = this.#member(endpoint.url, endpoint.host);
     closeClient(endpoint.client);
     for (const listener of this.#replaced) listener(endpoint);
   }
@@ -84,6 +94,10 @@ export class Endpoints {
   close(): void {
     this.#closed = true;
     if (this.ours) for (const { client } of this.#members) closeClient(client);
+  }
+
+  #member(url: string, host: string): Endpoint {
+    return { url, host, client: this.#connect(url), pulse: new Pulse(this.#clock) };
   }
 }
 
