@@ -6,18 +6,27 @@ import { defineConfig } from "vitest/config";
 // the ES module build of what it requires.
 const conditions = ["@leasehold/source", "node"];
 
+const serversAreGiven = ["LEASEHOLD_REDIS_URL", "LEASEHOLD_REDIS_CLUSTER_URL", "LEASEHOLD_ETCD_HOSTS"].some(
+  (variable) => process.env[variable],
+);
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
     reporters: ["./test/reporter/closing-line.ts"],
+    setupFiles: ["./test/seed.ts"],
+    // Bounds on what hangs, and none on how fast anything is: no test asserts that. See test/stall.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 45_000 } },
     projects: [
       {
         extends: true,
         test: {
           name: "unit",
           sequence: { groupOrder: 1 },
-          include: ["packages/*/src/**/*.test.ts", "test/reporter/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "test/{reporter,stall}/**/*.test.ts"],
         },
       },
       {
@@ -25,12 +34,16 @@ export default defineConfig({
         test: {
           name: "servers",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/reporter/**", "**/node_modules/**"],
+          exclude: ["test/{reporter,stall}/**", "**/node_modules/**"],
           globalSetup: ["test/servers/global-setup.ts"],
-          // These tests pause, cut and kill the servers they share, and measure time: one file at a time, after the rest.
+          // After the rest: these tests measure time. Each file starts servers of its own, and most of its time is
+          // waiting for ttls, so more files than cores run side by side.
           sequence: { groupOrder: 2 },
-          fileParallelism: false,
-          testTimeout: 60_000,
+          maxWorkers: Number(process.env.LEASEHOLD_WORKERS ?? 5),
+          // Servers from the environment are the same for every file.
+          fileParallelism: !serversAreGiven,
+          // A scenario that the machine spoilt is run again.
+          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },

@@ -22,7 +22,7 @@ function theirs(breaker: cockatiel.IBreaker): Contender {
   return { name: "cockatiel", call: (fn) => policy.execute(fn) };
 }
 
-/** By hand, as in our guide, and wrapped by cockatiel, as its users have it. */
+/** Nested by hand, as in our guide, and wrapped by cockatiel, as its users have it. */
 function ours(window: CallWindowOptions): Contender[] {
   const again = retry();
   const guard = circuitBreaker({ name: "bench", window });
@@ -47,7 +47,7 @@ async function measure({ call }: Contender, seconds: number): Promise<number> {
   return ((nowMs - startMs) * 1e6) / calls;
 }
 
-/** By turns, so that what the machine does meanwhile meets all of them; the first round warms up and does not count. */
+/** In turns, so that other load meets all contenders. The first round only warms up. */
 async function compare(what: string, contenders: readonly Contender[], seconds: number): Promise<void> {
   const slice = seconds / (contenders.length * (rounds + 1));
   const costs = contenders.map((): number[] => []);
@@ -67,8 +67,9 @@ async function compare(what: string, contenders: readonly Contender[], seconds: 
 }
 
 /**
- * What a retry around a closed circuit costs on a promise that has resolved, beside cockatiel's own in the same run. Prints
- * nanoseconds per call, medians of alternating rounds, and the ratios; asserts nothing.
+ * What a retry around a closed circuit costs on a promise that has resolved, beside cockatiel's own
+ * in the same run. Prints nanoseconds per call, medians of alternating rounds, and the ratios.
+ * Asserts nothing.
  */
 export async function benchResilience(seconds: number): Promise<void> {
   console.log(`retry(circuitBreaker(fn)) on a resolved promise; medians of ${rounds} alternating rounds\n`);

@@ -1,7 +1,7 @@
 import { createCoordinator, type Leadership } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 
-/** Two hosts, here in one process: each stands for election, and the leader schedules. See leader/ for one that is killed. */
+/** Two hosts, here in one process, stand for election. demos/leader has one that is killed. */
 const store = new MemoryStore();
 const coordinators = [1, 2].map(() =>
   createCoordinator({ backend: memoryBackend({ store }), namespace: "cron" }),
@@ -10,7 +10,7 @@ const elections = coordinators.map((coordinator, index) =>
   coordinator.election("scheduler", { candidate: `host-${index + 1}`, value: `http://host-${index + 1}` }),
 );
 
-/** Works until it is told to stop: by a loss, or by its own resignation. Whatever it commands gets the term. */
+/** Works until a loss, or its own resignation, stops it. Whatever it commands gets the term. */
 async function schedule({ candidate, term, signal }: Leadership): Promise<void> {
   console.log(`${candidate} schedules; its orders carry the term, a ${typeof term}`);
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));

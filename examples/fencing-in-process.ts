@@ -1,7 +1,7 @@
 import { createCoordinator, createFencingGuard, isLeaseholdError } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-/** A file, a device, a cache: something that this process alone writes to, and that keeps its guard beside it. */
+/** A file, a device, a cache: this process alone writes to it, and keeps its guard beside it. */
 const guard = createFencingGuard();
 const device = { setting: 0 };
 

@@ -1,7 +1,7 @@
 import { assign, createCoordinator, type Lease } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-/** Workers that share twelve shards out among themselves, without a leader: all who see the same members share alike. */
+/** Workers share twelve shards without a leader: all who see the same members share alike. */
 const coordinator = createCoordinator({ backend: memoryBackend(), namespace: "indexer" });
 const workers = coordinator.membership("workers");
 const shards = Array.from({ length: 12 }, (_, index) => `shard-${index}`);

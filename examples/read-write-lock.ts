@@ -9,7 +9,7 @@ let edition = 1;
 
 async function browse(reader: string): Promise<void> {
   await read.run(({ fencingToken }) => {
-    // A reader checks, and raises nothing: many read at once, and older readers may go on beside younger ones.
+    // A reader raises nothing: older readers may go on beside younger ones.
     guard.check(fencingToken);
     console.log(`${reader} reads edition ${edition}`);
   });
@@ -23,6 +23,6 @@ async function rebuild(): Promise<void> {
   });
 }
 
-// In order of arrival: the writer waits for those before it, and those after it wait for the writer.
+// In order of arrival: the writer waits for those before it, the others wait for the writer.
 await Promise.all([browse("anna"), browse("bela"), rebuild(), browse("cleo")]);
 await coordinator.close();

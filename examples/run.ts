@@ -3,30 +3,26 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const here = import.meta.dirname;
+const demos = join(here, "..", "demos");
 
-/** Every example by its name: a file, or a folder with a main.ts. */
-function findExamples(): Map<string, string> {
-  const examples = new Map<string, string>();
-  for (const entry of readdirSync(here, { withFileTypes: true })) {
-    const main = join(here, entry.name, "main.ts");
-    if (entry.isDirectory() && existsSync(main)) examples.set(entry.name, main);
-    else if (entry.name.endsWith(".ts") && entry.name !== "run.ts")
-      examples.set(entry.name.slice(0, -".ts".length), join(here, entry.name));
-  }
-  return new Map([...examples].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-const examples = findExamples();
-const list = `./pnpmw example NAME [OPTIONS], where NAME is one of:\n\n  ${[...examples.keys()].join("\n  ")}`;
+const names = readdirSync(here)
+  .filter((file) => file.endsWith(".ts") && file !== "run.ts")
+  .map((file) => file.slice(0, -".ts".length))
+  .sort();
+const list = `./pnpmw example NAME, where NAME is one of:\n\n  ${names.join("\n  ")}`;
 const [name, ...options] = process.argv.slice(2);
-const file = name === undefined ? undefined : examples.get(name);
 
 if (name === undefined || name === "--help" || name === "-h") console.log(list);
-else if (file === undefined) {
-  console.error(`There is no example "${name}".\n\n${list}`);
+else if (names.includes(name)) await start(join(here, `${name}.ts`), options);
+// What takes longer to read is a demo, and is found here, too.
+else if (existsSync(join(demos, name, "main.ts"))) await start(join(demos, "run.ts"), [name, ...options]);
+else {
+  console.error(`There is no example "${name}".\n\n${list}\n\n"./pnpmw demo --help" lists the demos.`);
   process.exitCode = 2;
-} else {
-  // As if it had been started by itself.
-  process.argv.splice(1, process.argv.length - 1, file, ...options);
+}
+
+/** As if it had been started by itself. */
+async function start(file: string, args: readonly string[]): Promise<void> {
+  process.argv.splice(1, process.argv.length - 1, file, ...args);
   await import(pathToFileURL(file).href);
 }

@@ -1,7 +1,7 @@
 import { createCoordinator } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-/** A service that bears ten requests at once, from the whole fleet; a bulk upload counts for four. */
+/** A service bears ten requests at once, from the whole fleet. A bulk upload counts for four. */
 const coordinator = createCoordinator({ backend: memoryBackend(), namespace: "media" });
 const uploads = coordinator.semaphore("uploads", { permits: 10 });
 

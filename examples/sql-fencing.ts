@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createCoordinator, isLeaseholdError, staleToken } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-/** Any database does it with one column beside the data: the highest token that has touched the row. */
+/** Any database can do it, with one column: the highest token that has touched the row. */
 const db = new DatabaseSync(":memory:");
 db.exec(
   "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, fence INTEGER NOT NULL) STRICT",
@@ -14,7 +14,7 @@ const claim = db.prepare(
 );
 const write = db.prepare("UPDATE account SET balance = :balance WHERE id = 7 AND fence = :token");
 
-/** The first statement of a holder: one that only looks at writes would still lose updates (see docs/fencing.md). */
+/** A holder's first statement. To check on writes alone loses updates: see docs/fencing.md. */
 function claimAndRead(token: bigint): number {
   const row = claim.get({ token });
   if (row === undefined) throw staleToken(token, null);

@@ -1,7 +1,7 @@
 import { createCoordinator } from "@leasehold/core";
 import { memoryBackend } from "@leasehold/core/memory";
 
-/** A nightly job that should run on one instance only: whoever comes second has nothing to do, and does not wait. */
+/** A nightly job for one instance only: whoever comes second has nothing to do, and goes. */
 const coordinator = createCoordinator({ backend: memoryBackend(), namespace: "reports", ttlMs: 5_000 });
 const lock = coordinator.lock("nightly");
 
@@ -15,7 +15,7 @@ async function runNightly(instance: string): Promise<void> {
   // From TypeScript 5.2 or Node 24 on, "await using lease = …" does what this try and finally do.
   try {
     for (const page of [1, 2, 3]) {
-      // Long work looks at the signal, or hands it on: it aborts before somebody else can be granted the lock.
+      // It aborts before somebody else can be granted the lock. Long work hands it on.
       lease.signal.throwIfAborted();
       await Promise.resolve(page);
     }

@@ -1,7 +1,10 @@
 import { CommandFailed, run } from "./run.ts";
 import { workspacePackages } from "./packages.ts";
 
-/** Builds every package into its dist. They need no order: each reads the others' sources, none the others' dist. */
+/**
+ * Builds every package into its dist. They need no order: each reads the others' sources, none the
+ * others' dist.
+ */
 export async function build(): Promise<void> {
   await Promise.all(workspacePackages().map(({ folder }) => run("tsup", [], folder)));
 }

@@ -2,8 +2,8 @@ import { workspacePackages } from "./packages.ts";
 import { CommandFailed, run } from "./run.ts";
 
 /**
- * Imports each built entry point under plain Node, as a user's program would, and compares the names it exports with
- * those of its source.
+ * Imports each built entry point under plain Node, as a user's program would, and compares the
+ * names it exports with those of its source.
  *
  * @throws CommandFailed naming the entry point that does not load or differs
  */
@@ -24,7 +24,8 @@ export async function checkExports(): Promise<void> {
   }
 }
 
-// The root package depends on all the others, so from its folder (where `run` starts programs) each name resolves.
+// The root package depends on all the others, so from its folder (where `run` starts programs) each
+// name resolves.
 async function exportedNames(specifier: string, flags: string[]): Promise<string> {
   const program = `console.log(Object.keys(await import(${JSON.stringify(specifier)})).sort().join(", "))`;
   return (await run(process.execPath, [...flags, "--input-type=module", "--eval", program])).trim();

@@ -5,8 +5,8 @@ import { workspacePackages, type Manifest, type Package } from "./packages.ts";
 import { CommandFailed, run } from "./run.ts";
 
 /**
- * Packs every package as publishing would and looks at the tarball with publint, attw and our own rules: what users
- * get is the tarball, whose exports differ from those that this repository uses.
+ * Packs every package as publishing would and looks at the tarball with publint, attw and our own
+ * rules: what users get is the tarball, whose exports differ from those that this repository uses.
  *
  * @throws CommandFailed with all complaints
  */
@@ -24,7 +24,8 @@ async function checkOne({ name, folder }: Package): Promise<void> {
     if (file === undefined) throw new CommandFailed(`"pnpm pack" wrote no tarball for ${name}`, "");
     const tarball = join(target, file);
     await run("publint", [tarball, "--strict"]);
-    // A CommonJS program can require() these packages on every Node that they support; TypeScript can say so since 5.8.
+    // A CommonJS program can require() these packages on every Node that they support; TypeScript
+    // can say so since 5.8.
     await run("attw", [tarball, "--ignore-rules", "cjs-resolves-to-esm", "--no-emoji"]);
     await checkContents(name, tarball);
   } finally {

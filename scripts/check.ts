@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.ts";
+import { checkComments } from "./check-comments.ts";
 import { checkExports } from "./check-exports.ts";
 import { checkPacked } from "./check-packed.ts";
 import { root, workspacePackages } from "./packages.ts";
@@ -11,6 +12,7 @@ type Step = readonly [name: string, step: () => Promise<unknown>, hint?: string]
 const steps: readonly Step[] = [
   ["format", () => run("prettier", ["--check", "."]), 'run "./pnpmw format"'],
   ["lint", () => run("oxlint", [])],
+  ["comments", checkComments, "re-wrap or reword them; none goes beyond column 100"],
   ["types", checkTypes],
   ["build", build],
   ["exports of the build", checkExports],

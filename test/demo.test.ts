@@ -1,11 +1,20 @@
 import { Etcd3 } from "etcd3";
 import { Redis } from "ioredis";
-import { expect, inject, test } from "vitest";
-import { judge, type History } from "../examples/demo/verdict.ts";
-import type { WorkerEvent } from "../examples/demo/worker.ts";
+import { expect, test } from "vitest";
 import { runNode } from "./run-node.ts";
+import { etcdForThisFile, redisForThisFile } from "./servers/for-this-file.ts";
 
-const demo = "examples/demo/main.ts";
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
+
+const demo = "demos/run.ts";
+
+/** The server of these tests, for the command line. */
+function url(backend: string): string[] {
+  if (backend === "redis") return ["--url", redisServer.url];
+  if (backend === "etcd") return ["--url", etcdServer.hosts.join(",")];
+  return [];
+}
 
 /** The table at the end, as { row: what was found }. */
 function table(stdout: string): Record<string, string> {
@@ -14,33 +23,39 @@ function table(stdout: string): Record<string, string> {
 }
 
 test.each([
-  ["memory", (): string[] => [], "simulated"],
-  ["redis", (): string[] => ["--url", inject("redisUrl")], "SIGKILL"],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")], "SIGKILL"],
-])("the demo on %s: every withdrawal counts once, the late write is refused", async (backend, url, words) => {
-  const { code, stdout, stderr } = await runNode(demo, ["--backend", backend, ...url()]);
-  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
-  const rows = table(stdout);
-  // Of 48 planned, the killed worker leaves out what it had not made yet.
-  const withdrawals = Number(rows["withdrawals"]);
-  expect(withdrawals).toBeGreaterThanOrEqual(40);
-  expect(withdrawals).toBeLessThan(48);
-  expect(rows).toMatchObject({
-    "balance expected": String(1000 - 10 * withdrawals),
-    "balance found": String(1000 - 10 * withdrawals),
-    "tokens strictly increasing": expect.stringMatching(/^yes/),
-    "stale writes refused": "1",
-    "stale writes accepted": "0",
-    "takeover after the kill": expect.stringMatching(/ s$/),
-    "takeover after the freeze": expect.stringMatching(/ s$/),
-  });
-  expect(stdout).toContain(words);
-  expect(stdout.trimEnd().split("\n").length).toBeLessThanOrEqual(45);
-});
+  ["memory", "simulated"],
+  ["redis", "SIGKILL"],
+  ["etcd", "SIGKILL"],
+])(
+  "the account demo on %s: every withdrawal counts once, the late write is refused",
+  async (backend, words) => {
+    const { code, stdout, stderr } = await runNode(demo, ["--backend", backend, ...url(backend)]);
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+    const rows = table(stdout);
+    // Of 48 planned, the killed worker leaves out what it had not made yet.
+    const withdrawals = Number(rows["withdrawals"]);
+    expect(withdrawals).toBeGreaterThanOrEqual(40);
+    expect(withdrawals).toBeLessThan(48);
+    expect(rows).toMatchObject({
+      "balance expected": String(1000 - 10 * withdrawals),
+      "balance found": String(1000 - 10 * withdrawals),
+      "tokens strictly increasing": expect.stringMatching(/^yes/),
+      "stale writes refused": "1",
+      "stale writes accepted": "0",
+      "takeover after the kill": expect.stringMatching(/ s$/),
+      "takeover after the freeze": expect.stringMatching(/ s$/),
+    });
+    expect(stdout).toContain(words);
+    expect(stdout.trimEnd().split("\n").length).toBeLessThanOrEqual(45);
+  },
+);
 
 test("the demo explains itself, and says what is wrong with a command line", async () => {
   const help = await runNode(demo, ["--help"]);
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining("--backend memory|redis|etcd") });
+  expect(help.stdout).toMatch(/account \(the default\)\n.*breaker\n.*leader\n.*payments\n/);
+  const unknown = await runNode(demo, ["laeder"]);
+  expect(unknown).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining('no demo "laeder"') });
   for (const [args, complaint] of [
     [["--bakend", "redis"], "--bakend"],
     [["--backend", "zookeeper"], 'may be memory, redis, etcd; got "zookeeper"'],
@@ -53,73 +68,92 @@ test("the demo explains itself, and says what is wrong with a command line", asy
 });
 
 test.each([
-  ["memory", (): string[] => []],
-  ["redis", (): string[] => ["--url", inject("redisUrl")]],
-  ["etcd", (): string[] => ["--url", inject("etcdHosts").join(",")]],
-])(
-  "the demo on %s ends at Ctrl-C, also while a worker is stopped, and leaves no key",
-  async (backend, url) => {
-    const options = { interruptWhen: (stdout: string) => stdout.includes("FROZEN") };
-    const { code, stderr } = await runNode(demo, ["--backend", backend, ...url()], options);
-    expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
-    expect(await demoKeys()).toEqual([]);
-  },
-);
+  ["account", "memory", "FROZEN"],
+  ["account", "redis", "FROZEN"],
+  ["account", "etcd", "FROZEN"],
+  ["leader", "memory", "KILLED"],
+  ["leader", "redis", "KILLED"],
+  ["payments", "memory", "KILLED"],
+  ["payments", "redis", "KILLED"],
+  ["breaker", "memory", "THE DEPENDENCY FAILS"],
+  ["breaker", "redis", "THE DEPENDENCY FAILS"],
+])("the %s demo on %s ends at Ctrl-C, and leaves no key and no process", async (name, backend, moment) => {
+  const interruptWhen = (stdout: string): boolean => stdout.includes(moment);
+  const { code, stderr } = await runNode(demo, [name, "--backend", backend, ...url(backend)], {
+    interruptWhen,
+  });
+  expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
+  expect(await leftKeys()).toEqual([]);
+});
 
-/** What the demos of this run have left on the shared servers. */
-async function demoKeys(): Promise<string[]> {
-  const redis = new Redis(inject("redisUrl"));
-  const etcd = new Etcd3({ hosts: inject("etcdHosts") });
+/** What the demos of this run have left on the servers. */
+async function leftKeys(): Promise<string[]> {
+  const redis = new Redis(redisServer.url);
+  const etcd = new Etcd3({ hosts: etcdServer.hosts });
+  const names = ["account", "leader", "payments", "breaker"];
   try {
-    return [
-      ...(await redis.keys("leasehold-demo-*")),
-      ...(await etcd.getAll().prefix("leasehold-demo-").keys()),
-    ];
+    const left = names.map(async (name) => [
+      ...(await redis.keys(`leasehold-${name}-*`)),
+      ...(await etcd.getAll().prefix(`leasehold-${name}-`).keys()),
+    ]);
+    return (await Promise.all(left)).flat();
   } finally {
     redis.disconnect();
     etcd.close();
   }
 }
 
-const good: History = {
-  events: [
-    { kind: "granted", token: 5n },
-    { kind: "opened", token: 5n, balance: 100 },
-    { kind: "granted", token: 6n },
-    { kind: "opened", token: 6n, balance: 100 },
-    { kind: "withdrew", token: 6n, balance: 90 },
-    { kind: "refused", token: 5n, stillHeld: false, why: "" },
-  ].map((event, atMs) => ({ ...event, atMs })) as WorkerEvent[],
-  takeovers: [
-    { by: "kill", ms: 1 },
-    { by: "freeze", ms: 1 },
-  ],
-};
-const account = { initial: 100, amount: 10, found: 90 };
+test.each([
+  ["memory", "three candidates, simulated in this process"],
+  ["redis", "KILLED (SIGKILL)"],
+  ["etcd", "KILLED (SIGKILL)"],
+])("the leader demo on %s: a takeover, a hand-over, and terms that grow", async (backend, words) => {
+  const args = ["leader", "--backend", backend, ...url(backend)];
+  const { code, stdout, stderr } = await runNode(demo, args);
+  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(words);
+  expect(stdout).toMatch(/host-\d {4}takes over, \d\.\d\d s after the kill/);
+  expect(stdout).toMatch(/host-\d {4}leads, [\d.]+ ms after the resignation/);
+  expect(stdout.match(/ ✓ /g)).toHaveLength(5);
+  expect(await leftKeys()).toEqual([]);
+});
 
-function failing(history: History, found = account.found): string[] {
-  const { rows, ok } = judge(history, { ...account, found });
-  const failed = rows.filter((row) => row.ok === false).map(({ what }) => what);
-  expect(ok).toBe(failed.length === 0);
-  return failed;
-}
+test.each([
+  ["memory", "two replicas, simulated in this process"],
+  ["redis", "KILLED (SIGKILL)"],
+  ["etcd", "KILLED (SIGKILL)"],
+])(
+  "the payments demo on %s: lost replies, a kill in the middle of a charge, and nobody charged twice",
+  async (backend, words) => {
+    const args = ["payments", "--backend", backend, ...url(backend)];
+    const { code, stdout, stderr } = await runNode(demo, args);
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(words);
+    expect(stdout).toMatch(/bank +asked again for order-6, under the same downstreamKey: moves nothing/);
+    expect(stdout).toMatch(/took over a charge of globex\/charges: attempt 2, stored/);
+    expect(stdout).toMatch(/✓ charged exactly once +12 of 12 orders; 0 charged twice/);
+    expect(stdout).toMatch(/charges made +12, 780\.00 € in all/);
+    expect(stdout).toMatch(/replays +[1-9]\d*\n/);
+    expect(stdout).toMatch(/conflicts \(409\) +[1-9]\d*\n/);
+    expect(stdout.match(/ ✓ /g)).toHaveLength(4);
+    expect(await leftKeys()).toEqual([]);
+  },
+);
 
-test("the verdict passes a good history, and fails each broken promise by name", () => {
-  const without = (kind: string): History => ({
-    ...good,
-    events: good.events.filter((event) => event.kind !== kind),
-  });
-  expect(failing(good)).toEqual([]);
-  expect(failing(good, 100)).toEqual(["balance found"]);
-  expect(failing(good, 80)).toEqual(["balance found"]);
-  expect(failing(without("refused"))).toEqual(["stale writes refused"]);
-  expect(failing(without("granted"))).toEqual(["tokens strictly increasing"]);
-  expect(failing({ ...good, takeovers: [] })).toEqual([
-    "takeover after the kill",
-    "takeover after the freeze",
-  ]);
-  const repeated = good.events.map((event) => (event.kind === "granted" ? { ...event, token: 5n } : event));
-  expect(failing({ ...good, events: repeated })).toEqual(["tokens strictly increasing"]);
-  const late = { kind: "withdrew", token: 5n, balance: 90, atMs: 9 } as const;
-  expect(failing({ ...good, events: [...good.events, late] }, 80)).toEqual(["stale writes accepted"]);
+test.each([
+  ["memory", "five nodes, simulated in this process"],
+  ["redis", "each a process, on the Redis at"],
+  ["etcd", "each a process, on the etcd at"],
+])("the breaker demo on %s: votes, trip, probe, close", async (backend, words) => {
+  const args = ["breaker", "--backend", backend, ...url(backend)];
+  const { code, stdout, stderr } = await runNode(demo, args);
+  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(words);
+  expect(stdout).toMatch(/host-1 {4}stands in line: a vote/);
+  expect(stdout).toMatch(/fleet {5}OPEN at all five, within \d+ ms/);
+  expect(stdout).toMatch(/host-\d {4}HAS PROBED: failure/);
+  expect(stdout).toMatch(/host-\d {4}HAS PROBED: success/);
+  expect(stdout).toMatch(/fleet {5}CLOSED at all five, within \d+ ms \(a probe succeeded\)/);
+  expect(stdout.match(/ ✓ /g)).toHaveLength(6);
+  expect(await leftKeys()).toEqual([]);
 });

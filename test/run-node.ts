@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 
+import { compileCache } from "./compile-cache.ts";
+
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
@@ -9,19 +11,22 @@ export interface Ended {
 
 const root = join(import.meta.dirname, "..");
 
+/** The longest show takes half a minute where nothing else runs. */
+const hangingMs = 120_000;
+
 /**
- * Runs a file of this repository as its own process, on the packages' sources, without colours. SIGKILLed, and an error, after
- * `withinMs`.
+ * Runs a file of this repository as its own process, on the packages' sources, without colours. SIGKILLed, and an error,
+ * when it hangs.
  */
 export async function runNode(
   file: string,
   args: readonly string[] = [],
-  options: { withinMs?: number; interruptWhen?: (stdout: string) => boolean } = {},
+  options: { interruptWhen?: (stdout: string) => boolean } = {},
 ): Promise<Ended> {
-  const { withinMs = 30_000, interruptWhen } = options;
+  const { interruptWhen } = options;
   const child = spawn(process.execPath, ["--conditions=@leasehold/source", file, ...args], {
     cwd: root,
-    env: { ...process.env, NO_COLOR: "1", NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, ...compileCache, NO_COLOR: "1", NODE_NO_WARNINGS: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
@@ -37,8 +42,8 @@ export async function runNode(
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    reject(new Error(`${file} had not ended after ${withinMs} ms:\n${stdout}${stderr}`));
-  }, withinMs);
+    reject(new Error(`${file} had not ended after ${hangingMs} ms:\n${stdout}${stderr}`));
+  }, hangingMs);
   child.once("error", reject);
   child.once("close", (code) => resolve({ code, stdout, stderr }));
   try {

@@ -1,5 +1,6 @@
 import { Cluster, Redis } from "ioredis";
-import { afterEach, expect, inject, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
+import { claimPort, freePort } from "./servers/free-port.ts";
 import { startEtcd, startRedis, startRedisCluster } from "./servers/index.ts";
 import { climb, type ServerKind, type Starters } from "./servers/rung.ts";
 import { waitUntil } from "./servers/wait-until.ts";
@@ -124,13 +125,6 @@ test("etcd: three members go on when one is killed, and stop when two are", asyn
   expect(await etcdHealth(lastHost)).toContain("true");
 });
 
-test("the shared servers of the run answer", async () => {
-  expect(await client(inject("redisUrl")).ping()).toBe("PONG");
-  const nodes = await Promise.all(inject("redisClusterUrls").map((url) => client(url).cluster("INFO")));
-  expect(nodes.map((info) => info.includes("cluster_state:ok"))).toEqual(nodes.map(() => true));
-  expect(await etcdHealth(inject("etcdHosts")[0] ?? "")).toContain("true");
-});
-
 const nowhere: ServerKind = {
   name: "nosuch",
   program: "nosuch-server",
@@ -150,6 +144,24 @@ test("the ladder: addresses from the environment come first, and secrets in them
   const taken = await climb(nowhere, starters, { env, log: (line) => lines.push(line) });
   expect(taken).toBe("urls nosuch://user:secret@host:1");
   expect(lines).toEqual(["nosuch by urls (NOSUCH_URL=nosuch://***@host:1)"]);
+});
+
+test("the ladder: the rung that was found is the rest of the run's, and is said once", async () => {
+  const lines: string[] = [];
+  const here: ServerKind = { ...nowhere, program: "node" };
+  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, LEASEHOLD_SERVERS: "path" };
+  const log = (line: string): number => lines.push(line);
+  await climb(here, starters, { env, log });
+  delete env["LEASEHOLD_SERVERS"];
+  // Docker, the rung above, is not looked at again: it would be asked for an image that is nowhere.
+  expect(await climb({ ...here, name: "another" }, starters, { env, log })).toBe("path");
+  expect(lines).toEqual([expect.stringMatching(/^nosuch by path /)]);
+});
+
+test("a free port is claimed until its process ends: nobody else gets it, listening or not", async () => {
+  const ports = await Promise.all(Array.from({ length: 200 }, freePort));
+  expect(new Set(ports).size).toBe(ports.length);
+  for (const port of ports) expect(await claimPort(port)).toBe(false);
 });
 
 test.each([

@@ -7,8 +7,10 @@ import { etcdBackend, etcdFencingGuard } from "@leasehold/etcd";
 import { Etcd3, Range } from "etcd3";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { startEtcd, type EtcdServer } from "../servers/index.ts";
 import { ask, beginRequest, begun, extend, finish } from "./executions.ts";
+import { lockResource } from "../lock-resource.ts";
 
 const run = promisify(execFile);
 const password = "s3cret-password";
@@ -82,9 +84,9 @@ test("a role on one prefix is enough for everything", async () => {
   const [a, b] = backends.map((backend) => createCoordinator({ backend, ttlMs: 1_000, onEvent }));
   const held = await a!.lock("r").acquire();
   const waiting = b!.lock("r").acquire();
-  await vi.waitFor(async () => expect((await a!.inspect("r")).line).toHaveLength(1));
+  await vi.waitFor(async () => expect((await a!.inspect("r")).line).toHaveLength(1), patienceMs);
   expect(await b!.lock("r").tryAcquire()).toBe(null);
-  await vi.waitFor(() => expect(renewals).toBeGreaterThan(1), 3_000);
+  await vi.waitFor(() => expect(renewals).toBeGreaterThan(1), patienceMs);
   expect(held.isHeld()).toBe(true);
   await held.release();
   const lease = await waiting;
@@ -110,15 +112,15 @@ test("that role also proclaims, observes, evicts and inspects what others hold",
     for await (const leader of b!.election("e", { candidate: "b" }).observe()) seen.push(leader?.value);
   };
   const looking = look();
-  await vi.waitFor(() => expect(seen).toEqual([undefined]));
+  await vi.waitFor(() => expect(seen).toEqual([undefined]), patienceMs);
   const leadership = await a!.election("e", { candidate: "a" }).campaign({ ttlMs: 3_000 });
   await leadership.proclaim("proclaimed");
-  await vi.waitFor(() => expect(seen.at(-1)).toBe("proclaimed"));
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("proclaimed"), patienceMs);
   expect(await b!.evict("e", leadership.owner, { recipe: "election" })).toBe(true);
   expect((await b!.inspect("e", { recipe: "election" })).holders).toMatchObject([{ evicted: true }]);
-  await vi.waitFor(() => expect(leadership.signal.reason).toMatchObject({ reason: "evicted" }), 3_000);
+  await vi.waitFor(() => expect(leadership.signal.reason).toMatchObject({ reason: "evicted" }), patienceMs);
   await leadership.resign();
-  await vi.waitFor(() => expect(seen.at(-1)).toBe(undefined));
+  await vi.waitFor(() => expect(seen.at(-1)).toBe(undefined), patienceMs);
   await a!.close();
   await b!.close();
   await looking;
@@ -128,22 +130,18 @@ test("that role also begins, extends, ends, watches, replays and takes over exec
   const [a, b] = [auth, auth].map((each) =>
     etcdBackend({ hosts: server.hosts, auth: each }, { minTtlMs: 1_000 }),
   );
-  const stop = new AbortController();
   let changes = 0;
-  const watching = (async () => {
-    for await (const _ of b!.idempotency.watch("role", stop.signal)) changes += 1;
-  })();
-  await vi.waitFor(() => expect(changes).toBe(1));
+  const stopWatching = b!.idempotency.watch("role", () => void (changes += 1));
+  await vi.waitFor(() => expect(changes).toBe(1), patienceMs);
   const lost = await begun(a!, beginRequest("role", { leaseMs: 1_000 }));
   expect((await extend(a!, lost)).kind).toBe("extended");
-  await vi.waitFor(async () => expect((await ask(b!, "role")).kind).toBe("expired"), 4_000);
+  await vi.waitFor(async () => expect((await ask(b!, "role")).kind).toBe("expired"), patienceMs);
   const successor = await begun(b!, beginRequest("role"));
   expect(await finish(a!, lost)).toBe("fenced");
   expect(await finish(b!, successor)).toBe("done");
   expect(await ask(a!, "role")).toMatchObject({ kind: "finished", body: "result" });
   expect(changes).toBeGreaterThan(1);
-  stop.abort();
-  await watching;
+  stopWatching();
   await a![Symbol.asyncDispose]();
   await b![Symbol.asyncDispose]();
   await using elsewhere = etcdBackend({ hosts: server.hosts, auth }, { prefix: "leasehold-not" });
@@ -163,10 +161,10 @@ test("a token that the server has forgotten is replaced: calls, keepalives and w
   await using b = open();
   const held = await a.lock("forgotten").acquire();
   const waiting = b.lock("forgotten").acquire();
-  await vi.waitFor(() => expect(events).toContain("queued"));
+  await vi.waitFor(() => expect(events).toContain("queued"), patienceMs);
   // Tokens are kept in memory only.
   await server.restart();
-  await vi.waitFor(() => held.release(), 10_000);
+  await vi.waitFor(() => held.release(), patienceMs);
   const lease = await waiting;
   expect(lease.isHeld()).toBe(true);
   await lease.release();
@@ -174,7 +172,13 @@ test("a token that the server has forgotten is replaced: calls, keepalives and w
 });
 
 test("a password that is wrong, and a prefix that is not allowed, fail at once, for good, without the password", async () => {
-  const request = { resource: "r", owner: "a".repeat(32), ttlMs: 2_000, capacity: 1, weight: 1, queue: true };
+  const request = {
+    resource: lockResource("r"),
+    owner: "a".repeat(32),
+    ttlMs: 2_000,
+    weight: 1,
+    queue: true,
+  };
   const rest = { value: "", maxWaiters: 10, timeoutMs: 5_000 };
   await using wrong = etcdBackend({ hosts: server.hosts, auth: { ...auth, password: "wr0ng" } });
   await using elsewhere = etcdBackend({ hosts: server.hosts, auth }, { prefix: "leasehold-not" });

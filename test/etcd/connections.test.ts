@@ -2,49 +2,51 @@ import { createCoordinator, type AcquireRequest, type LeaseholdEvent } from "@le
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { expectWithin, patienceMs } from "../stall/index.ts";
 import { freePort } from "../servers/free-port.ts";
 import { startEtcd } from "../servers/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
 
 function request(name: string, options: Partial<AcquireRequest> = {}): AcquireRequest {
   const claim = {
-    resource: `default:lock:${name}`,
+    resource: lockResource(`default:lock:${name}`),
     owner: "e".repeat(32),
     ttlMs: 2_000,
-    capacity: 1,
     weight: 1,
   };
   return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 600, ...options };
 }
 
-test("nobody listens: nothing was written, and it is known at once", async () => {
+test("nobody listens: nothing was written, and it is known long before the deadline", async () => {
   await using backend = etcdBackend({ hosts: `http://127.0.0.1:${await freePort()}` });
-  const askedAt = performance.now();
-  await expect(backend.leases.acquire(request("refused"))).rejects.toMatchObject({
+  const fromNs = process.hrtime.bigint();
+  const timeoutMs = 60_000;
+  await expect(backend.leases.acquire(request("refused", { timeoutMs }))).rejects.toMatchObject({
     code: "BACKEND_UNAVAILABLE",
     permanent: false,
   });
-  expect(performance.now() - askedAt).toBeLessThan(500);
+  expectWithin("the refusal", timeoutMs / 4, { fromNs });
 });
 
 test("a server that accepts and says nothing: the call ends in time", async () => {
   await using proxy = await startFaultProxy({ target });
   proxy.blackhole();
   await using backend = etcdBackend({ hosts: proxy.url("http") });
-  const askedAt = performance.now();
-  await expect(backend.leases.acquire(request("silent"))).rejects.toMatchObject({
+  const fromNs = process.hrtime.bigint();
+  const timeoutMs = 600;
+  await expect(backend.leases.acquire(request("silent", { timeoutMs }))).rejects.toMatchObject({
     code: "BACKEND_UNAVAILABLE",
   });
-  const tookMs = performance.now() - askedAt;
-  expect(tookMs).toBeGreaterThan(500);
-  expect(tookMs).toBeLessThan(1_000);
+  expect(expectWithin("the answer", 3 * timeoutMs, { fromNs })).toBeGreaterThan(500);
 });
 
 test("a connection that dies silently is given up after one unanswered call, and the lease is kept", async () => {
@@ -56,8 +58,8 @@ test("a connection that dies silently is given up after one unanswered call, and
   const lease = await coordinator.lock("half-open").acquire();
   // Only the connection there is now, and it stays open: the next one works.
   proxy.hold("toClient", { limit: 1 });
-  await vi.waitFor(() => expect(events).toContain("unconfirmed"), 3_000);
-  await vi.waitFor(() => expect(events.at(-1)).toBe("renewed"), 2_000);
+  await vi.waitFor(() => expect(events).toContain("unconfirmed"), patienceMs);
+  await vi.waitFor(() => expect(events.at(-1)).toBe("renewed"), patienceMs);
   expect(lease.isHeld()).toBe(true);
   expect(proxy.bytes.toClient.held).toBeGreaterThan(0);
   proxy.pass();
@@ -83,7 +85,7 @@ test("a client that was handed over: its retries and its breaker touch none of o
     // The same owner again finds its claim.
     const again = await vi.waitFor(
       () => backend.leases.acquire(request("handed", { owner: String(i).repeat(32), timeoutMs: 3_000 })),
-      3_000,
+      patienceMs,
     );
     expect(again).toMatchObject({ kind: i === 0 ? "granted" : "queued" });
   }
@@ -109,15 +111,15 @@ test("of three members one may die at any time: locks are kept, waits are grante
   await using b = open([first, third, second]);
   const held = await a.lock("three").acquire();
   const waiting = b.lock("three").acquire();
-  await vi.waitFor(async () => expect((await a.inspect("three")).line).toHaveLength(1), 5_000);
+  await vi.waitFor(async () => expect((await a.inspect("three")).line).toHaveLength(1), patienceMs);
 
   // Both are connected to the first.
   await cluster.members[0]!.kill();
-  await vi.waitFor(() => a.inspect("three"), 5_000);
+  await vi.waitFor(() => a.inspect("three"), patienceMs);
   renewals = 0;
-  await vi.waitFor(() => expect(renewals, "kept over a ttl").toBeGreaterThan(3), 8_000);
+  await vi.waitFor(() => expect(renewals, "kept over a ttl").toBeGreaterThan(3), patienceMs);
   expect(held.isHeld()).toBe(true);
-  await vi.waitFor(() => held.release(), 3_000);
+  await vi.waitFor(() => held.release(), patienceMs);
   const lease = await waiting;
   expect(lease.isHeld()).toBe(true);
   expect(lease.fencingToken).toBeGreaterThan(held.fencingToken);

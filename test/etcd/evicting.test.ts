@@ -1,12 +1,17 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { createCoordinator, type AcquireRequest, type Backend, type RenewAnswer } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
 import { Etcd3, type IKeyValue } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { expectUsable, expectWithin, patienceMs, unlessStalled } from "../stall/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
@@ -21,7 +26,7 @@ function open(at: string | readonly string[] = hosts): Backend {
 let drawn = 0;
 function request(name: string): AcquireRequest {
   const owner = (++drawn).toString(16).padStart(32, "e");
-  const claim = { resource: `default:lock:${name}`, owner, ttlMs, capacity: 1, weight: 1 };
+  const claim = { resource: lockResource(`default:lock:${name}`), owner, ttlMs, weight: 1 };
   return { ...claim, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 };
 }
 
@@ -44,20 +49,25 @@ async function secondsLeft(id: string): Promise<number> {
 }
 
 test("of claims on one lease the evicted one ends after its ttl, by itself, and the others live on", async () => {
-  const [holding, operator, stranger] = [open(), open(), open()];
-  const evicted = await joined(holding, request("evicted"));
-  const kept = await joined(holding, request("kept"));
-  const shared = (await keyOf("evicted"))!.lease;
-  expect((await keyOf("kept"))!.lease).toBe(shared);
+  let run = 0;
+  await unlessStalled(ttlMs / 2, () => expectToEndAlone(`evicted-${(run += 1)}`));
+});
 
-  const evictedAt = performance.now();
+async function expectToEndAlone(name: string): Promise<void> {
+  const [holding, operator, stranger] = [open(), open(), open()];
+  const evicted = await joined(holding, request(name));
+  const kept = await joined(holding, request(`${name}-kept`));
+  const shared = (await keyOf(name))!.lease;
+  expect((await keyOf(`${name}-kept`))!.lease).toBe(shared);
+
+  const fromNs = process.hrtime.bigint();
   expect(await operator.leases.evict(evicted)).toBe(true);
-  const own = (await keyOf("evicted"))!.lease;
+  const own = (await keyOf(name))!.lease;
   expect(own).not.toBe(shared);
   // Twice is no longer than once.
-  await expect.poll(async () => performance.now() - evictedAt, { timeout: 2_000 }).toBeGreaterThan(ttlMs / 2);
+  await sleep(ttlMs / 2);
   expect(await operator.leases.evict(evicted)).toBe(true);
-  expect((await keyOf("evicted"))!.lease).toBe(own);
+  expect((await keyOf(name))!.lease).toBe(own);
 
   const told: (RenewAnswer["kind"] | undefined)[] = [];
   await vi.waitFor(
@@ -68,18 +78,16 @@ test("of claims on one lease the evicted one ends after its ttl, by itself, and 
       await stranger.leases.renew([evicted], { timeoutMs: 2_000 });
       expect(answers[0]?.kind).toBe("gone");
     },
-    { timeout: 2 * ttlMs, interval: 100 },
+    { timeout: patienceMs, interval: 100 },
   );
-  const endedAfterMs = performance.now() - evictedAt;
-  expect(endedAfterMs).toBeGreaterThanOrEqual(ttlMs);
-  // The server looks for ended leases every half second.
-  expect(endedAfterMs).toBeLessThan(ttlMs + 1_200);
+  expect(expectWithin("its end", 2 * ttlMs, { fromNs })).toBeGreaterThanOrEqual(ttlMs);
+  expectUsable(ttlMs / 2, fromNs);
   expect(new Set(told.slice(0, -2))).toEqual(new Set(["evicted", "renewed"]));
   expect(told.at(-1)).toBe("renewed");
-  expect(await keyOf("evicted")).toBe(undefined);
+  expect(await keyOf(name)).toBe(undefined);
   expect(await secondsLeft(own)).toBeLessThan(0);
-  expect((await keyOf("kept"))!.lease).toBe(shared);
-});
+  expect((await keyOf(`${name}-kept`))!.lease).toBe(shared);
+}
 
 test("a holder that cannot be told believes for no longer than its evicted claim lives", async () => {
   await using proxy = await startFaultProxy({ target });
@@ -93,7 +101,7 @@ test("a holder that cannot be told believes for no longer than its evicted claim
     .lock("unreachable")
     .acquire()
     .then((granted) => ({ granted, at: performance.now() }));
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "unreachable")).toHaveLength(2), 2_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "unreachable")).toHaveLength(2), patienceMs);
   proxy.blackhole();
   expect(await rival.evict("unreachable", lease.owner)).toBe(true);
   const [told, { granted, at }] = await Promise.all([toldAt, next]);
@@ -124,7 +132,7 @@ test("an evicted owner that acquires again is told where it stands, and lives no
       expect(reply).not.toMatchObject({ ticket: first.ticket });
       return reply;
     },
-    { timeout: 2 * ttlMs, interval: 100 },
+    { timeout: patienceMs, interval: 100 },
   );
   expect(anew.kind).toBe("granted");
 });
@@ -141,7 +149,7 @@ test("an acquire that was never answered, and evicted since, proves nothing when
   await expect(holding.leases.acquire(wanted)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   await lost;
   expect(await operator.leases.evict(wanted)).toBe(true);
-  const reply = await vi.waitFor(() => holding.leases.acquire(wanted), 3_000);
+  const reply = await vi.waitFor(() => holding.leases.acquire(wanted), patienceMs);
   const never = { monoMs: -Infinity, wallMs: -Infinity };
   expect(reply).toMatchObject({ kind: "granted", ttlMs, validFrom: never });
   if (reply.kind !== "granted") return;
@@ -154,7 +162,7 @@ test("over a slow link an evicted claim lives a ttl from when it was moved, not 
   await using proxy = await startFaultProxy({ target });
   const [holding, operator] = [open(), open(proxy.url("http"))];
   const claim = await joined(holding, { ...request("slow"), ttlMs: 3_000 });
-  await operator.leases.inspect(claim.resource, { timeoutMs: 2_000 });
+  await operator.leases.inspect(claim.resource.name, { timeoutMs: 2_000 });
   proxy.latency(400);
   const keepingAlive = setInterval(() => void holding.leases.renew([claim], { timeoutMs: 900 }), 1_000);
   onTestFinished(() => clearInterval(keepingAlive));
@@ -175,10 +183,10 @@ test("an evicted waiter keeps its place, is granted in its turn, and can be prop
   await joined(waiting, three);
   expect(await operator.leases.evict(evicted)).toBe(true);
   expect(await holding.leases.release(head)).toBe(true);
-  await vi.waitFor(() => expect(pushes).toEqual([evicted.ticket]), 2_000);
+  await vi.waitFor(() => expect(pushes).toEqual([evicted.ticket]), patienceMs);
   const moved = await keyOf("turn");
   expect(await waiting.leases.propose({ ...evicted, value: "still here", sequence: 1 })).toBe(true);
-  const { holders, line } = await operator.leases.inspect(evicted.resource, { timeoutMs: 2_000 });
+  const { holders, line } = await operator.leases.inspect(evicted.resource.name, { timeoutMs: 2_000 });
   expect(holders).toMatchObject([{ owner: two.owner, value: "still here", sequence: 1, evicted: true }]);
   expect(holders[0]!.remainingMs).toBeLessThanOrEqual(ttlMs);
   expect(line).toMatchObject([{ owner: three.owner, evicted: false }]);
@@ -189,7 +197,7 @@ test("an eviction that is held back is made good, and changes nothing when it ar
   await using proxy = await startFaultProxy({ target });
   const [holding, operator] = [open(), open(proxy.url("http"))];
   const claim = await joined(holding, { ...request("made-good"), ttlMs: 60_000 });
-  await operator.leases.inspect(claim.resource, { timeoutMs: 2_000 });
+  await operator.leases.inspect(claim.resource.name, { timeoutMs: 2_000 });
   // What marks the claim, and nothing before it.
   proxy.hold("toServer", { match: (chunk) => chunk.includes(`${claim.owner}:0000000000000000!:`), limit: 1 });
   const bytes = proxy
@@ -198,7 +206,7 @@ test("an eviction that is held back is made good, and changes nothing when it ar
   await expect(operator.leases.evict({ ...claim, timeoutMs: 500 })).rejects.toMatchObject({
     code: "OUTCOME_UNKNOWN",
   });
-  await vi.waitFor(async () => expect((await keyOf("made-good"))!.value.toString()).toContain("!:"), 5_000);
+  await vi.waitFor(async () => expect((await keyOf("made-good"))!.value.toString()).toContain("!:"), 15_000);
   const moved = await keyOf("made-good");
   const { delivered } = proxy.bytes.toServer;
   proxy.release("toServer", { bytes: await bytes });

@@ -1,9 +1,10 @@
 import { createCoordinator } from "@leasehold/core";
 import { etcdBackend, etcdFencingGuard } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 

@@ -2,11 +2,14 @@ import { createCoordinator, isLeaseholdError } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 
@@ -25,11 +28,11 @@ test("an acquire carried out after its release is swept, though other claims kee
   await using coordinator = createCoordinator({ backend, ttlMs: 60_000 });
   const other = await coordinator.lock("ghost-other").acquire();
   const owner = "a".repeat(32);
-  const resource = "default:lock:ghost-name";
+  const resource = lockResource("default:lock:ghost-name");
   await backend.leases.release({ resource, owner, timeoutMs: 5_000, departedForMs: 60_000 });
   await carryOut("ghost-name", owner, "ghost-other");
   // The ttl is far too long for a renewal to fall into this: the sweeper does it on its own.
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "ghost-name")).toEqual([]), 5_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "ghost-name")).toEqual([]), 15_000);
   expect(other.isHeld()).toBe(true);
 });
 
@@ -65,7 +68,7 @@ test("however late it is carried out, the next renewal finds it", async () => {
   await using coordinator = createCoordinator({ backend, ttlMs: 2_000 });
   const other = await coordinator.lock("late-other").acquire();
   await carryOut("late-ghost", "d".repeat(32), "late-other");
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), 3_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "late-ghost")).toEqual([]), patienceMs);
   expect(other.isHeld()).toBe(true);
 });
 
@@ -81,7 +84,7 @@ test("an acquire whose bytes are held back, and delivered after its caller gave 
     .catch((reason: unknown) => reason);
   expect(isLeaseholdError(error, "OUTCOME_UNKNOWN"), String(error)).toBe(true);
   // Answers come again: on another connection, since the held one says nothing.
-  await vi.waitFor(() => coordinator.inspect("held-other"), 5_000);
+  await vi.waitFor(() => coordinator.inspect("held-other"), patienceMs);
   expect(proxy.bytes.toServer.held).toBeGreaterThan(0);
   proxy.release("toServer");
   await proxy.until(({ bytes }) => bytes.toServer.held === 0);
@@ -89,7 +92,7 @@ test("an acquire whose bytes are held back, and delivered after its caller gave 
   await vi.waitFor(async () => {
     const lease = await coordinator.lock("held-name").tryAcquire();
     expect(lease?.isHeld()).toBe(true);
-  }, 5_000);
+  }, patienceMs);
   expect(await claimsOf(etcd, "held-name")).toHaveLength(1);
   expect(other.isHeld()).toBe(true);
 });
@@ -98,14 +101,14 @@ test("a release that nothing answers is repeated until it is", async () => {
   await using proxy = await startFaultProxy({ target });
   await using backend = etcdBackend({ hosts: proxy.url("http") }, { minTtlMs: 1_000 });
   const owner = "b".repeat(32);
-  const request = { resource: "default:lock:lost-release", owner, ttlMs: 60_000, capacity: 1, weight: 1 };
+  const request = { resource: lockResource("default:lock:lost-release"), owner, ttlMs: 60_000, weight: 1 };
   await backend.leases.acquire({ ...request, queue: true, value: "", maxWaiters: 10, timeoutMs: 5_000 });
   proxy.blackhole();
   const release = backend.leases.release({ ...request, timeoutMs: 300 });
   await expect(release).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   expect(await claimsOf(etcd, "lost-release")).toHaveLength(1);
   proxy.pass();
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "lost-release")).toEqual([]), 5_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "lost-release")).toEqual([]), 15_000);
 });
 
 test("a sweep leaves the claims of live and pending calls alone, of several coordinators on one backend", async () => {
@@ -120,7 +123,7 @@ test("a sweep leaves the claims of live and pending calls alone, of several coor
   );
   // An unclean departure starts the sweeper; renewals sweep as well.
   await backend.leases.release({
-    resource: "r",
+    resource: lockResource("r"),
     owner: "c".repeat(32),
     timeoutMs: 5_000,
     departedForMs: 60_000,

@@ -1,11 +1,12 @@
 import type { Backend, Degradation } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
-import { afterAll, beforeEach, expect, inject, onTestFinished, test } from "vitest";
+import { afterAll, beforeEach, expect, onTestFinished, test } from "vitest";
 
 import { ask, beginRequest, begun, extend, finish, keyAt, ownerKey, recordKey } from "./executions.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 

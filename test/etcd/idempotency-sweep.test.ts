@@ -2,8 +2,9 @@ import { createCoordinator, type Backend, type Coordinator } from "@leasehold/co
 import { etcdBackend } from "@leasehold/etcd";
 import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import {
   ask,
   beginRequest,
@@ -16,8 +17,9 @@ import {
   type StagedExecution,
 } from "./executions.ts";
 import { claimsOf } from "./store-keys.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
@@ -80,7 +82,7 @@ test("an execution that is not extended ends, although claims keep its lease ali
   const [claim] = await claimsOf(etcd, "stuck-lock");
   expect((await keyAt(etcd, ownerKey("stuck")))!.lease).toBe(claim!.lease);
   const begunAt = performance.now();
-  await vi.waitFor(async () => expect((await ask(other.backend, "stuck")).kind).toBe("expired"), 3_000);
+  await vi.waitFor(async () => expect((await ask(other.backend, "stuck")).kind).toBe("expired"), patienceMs);
   expect(performance.now() - begunAt).toBeGreaterThan(900);
   expect(lock.isHeld()).toBe(true);
   const next = await begun(other.backend, beginRequest("stuck"));
@@ -94,7 +96,7 @@ test("who comes back after that, and was not replaced, has it again, and keeps i
   const [{ backend, coordinator }, other] = [open(), open()];
   await using _ = await coordinator.lock("revived-lock").acquire();
   const execution = await begun(backend, beginRequest("revived", { leaseMs: 1_000 }));
-  await vi.waitFor(async () => expect(await ownerOf("revived")).toBe(undefined), 3_000);
+  await vi.waitFor(async () => expect(await ownerOf("revived")).toBe(undefined), patienceMs);
   for (let i = 0; i < 10; i++) {
     expect((await extend(backend, execution)).kind).toBe("extended");
     expect((await ask(other.backend, "revived")).kind).toBe("in-progress");
@@ -116,7 +118,7 @@ test("a deletion that arrives when its execution has come back does nothing", as
     (chunk) => chunk.includes("/late-deletion/o") && !chunk.includes("/late-deletion/r"),
   );
   await proxy.until(({ bytes }) => bytes.toServer.held > 0);
-  const reply = await vi.waitFor(() => extend(backend, execution), 4_000);
+  const reply = await vi.waitFor(() => extend(backend, execution), patienceMs);
   expect(reply.kind).toBe("extended");
   await late.deliver();
   // Whatever is asked now is carried out after it.
@@ -185,12 +187,15 @@ test("a begin delivered after it was taken back is released, though its lease li
   await expect(backend.idempotency.begin(request)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   const { record, owner, retentionMs } = request;
   const takeBack = { record, owner, token: null, outcome: "released", body: null, retentionMs } as const;
-  const told = vi.waitFor(() => backend.idempotency.finish({ ...takeBack, timeoutMs: 1_000 }), 5_000);
+  const told = vi.waitFor(() => backend.idempotency.finish({ ...takeBack, timeoutMs: 1_000 }), patienceMs);
   expect(await told).toBe("missing");
   await late.deliver();
   // It was carried out, and nobody executes it.
-  await vi.waitFor(async () => expect(await keyAt(etcd, recordKey("delayed"))).not.toBe(undefined), 2_000);
-  await vi.waitFor(async () => expect(await ownerOf("delayed")).toBe(undefined), 5_000);
+  await vi.waitFor(
+    async () => expect(await keyAt(etcd, recordKey("delayed"))).not.toBe(undefined),
+    patienceMs,
+  );
+  await vi.waitFor(async () => expect(await ownerOf("delayed")).toBe(undefined), 15_000);
   const next = await begun(other.backend, beginRequest("delayed", { takeOver: false }));
   expect(next.attempt, "released, and not expired: nothing was executed").toBe(2);
 });
@@ -202,7 +207,7 @@ test("one that nobody remembers is found by the lists of those who use its lease
   await vi.waitFor(async () => {
     expect((await extend(backend, execution)).kind).toBe("extended");
     expect(await ownerOf("forgotten")).toBe(undefined);
-  }, 4_000);
+  }, patienceMs);
   expect(await ask(backend, "forgotten")).toEqual({ kind: "expired", attempt: 1 });
   expect(await ownerOf("remembered")).toBe(`1:${execution.owner}:1000`);
 });
@@ -212,7 +217,7 @@ test("or by the next of this process who begins its record", async () => {
   await begun(backend, beginRequest("met-other", { leaseMs: 60_000 }));
   await carryOut("met", "e".repeat(32), "met-other");
   expect((await ask(backend, "met")).kind).toBe("in-progress");
-  await vi.waitFor(async () => expect(await ownerOf("met")).toBe(undefined), 2_000);
+  await vi.waitFor(async () => expect(await ownerOf("met")).toBe(undefined), 15_000);
   expect(await ask(backend, "met")).toEqual({ kind: "expired", attempt: 1 });
 });
 

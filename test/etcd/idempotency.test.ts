@@ -1,12 +1,14 @@
 import { etcdBackend } from "@leasehold/etcd";
 import type { Backend, BeginRequest } from "@leasehold/core";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { startEtcd } from "../servers/index.ts";
 import { ask, beginRequest, begun, extend, finish, keyAt, ownerKey, recordKey } from "./executions.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 
@@ -93,7 +95,7 @@ test("close leaves results, lets unfinished executions lapse, and revokes what n
   expect((await lifeOf(sessionOfUnused)).leftMs).toBeLessThan(0);
   expect(await ask(b, ended.record)).toMatchObject({ kind: "finished", body: "result" });
   expect((await ask(b, running.record)).kind).toBe("in-progress");
-  await vi.waitFor(async () => expect((await ask(b, running.record)).kind).toBe("expired"), 4_000);
+  await vi.waitFor(async () => expect((await ask(b, running.record)).kind).toBe("expired"), patienceMs);
   expect(await ask(b, ended.record)).toMatchObject({ kind: "finished", body: "result" });
 });
 
@@ -161,7 +163,7 @@ test("a server restarted between begin and finish, and after it, changes nothing
     ["restarted", "restarted-too"].map((record) => begun(a, beginRequest(record, patient))),
   );
   await server.restart();
-  const askAgain = <T>(call: () => Promise<T>): Promise<T> => vi.waitFor(call, 10_000);
+  const askAgain = <T>(call: () => Promise<T>): Promise<T> => vi.waitFor(call, patienceMs);
   expect(await askAgain(() => finish(a, execution!))).toBe("done");
   expect((await extend(a, another!)).kind).toBe("extended");
   expect((await askAgain(() => ask(b, another!.record, patient))).kind).toBe("in-progress");

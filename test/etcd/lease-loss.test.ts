@@ -1,17 +1,18 @@
 import { createCoordinator, isLeaseholdError, LeaseLostError, type Coordinator } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { expectWithin, patienceMs } from "../stall/index.ts";
 import { claimsOf } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 
 const ttlMs = 3_000;
-/** A renewal is due after a third of the ttl; the rest is for a busy machine. */
-const oneRenewalMs = ttlMs / 3 + 1_000;
 
 function coordinate(options: { minTtlMs?: number } = {}): Coordinator {
   const backend = etcdBackend({ hosts }, { minTtlMs: 1_000, ...options });
@@ -27,15 +28,15 @@ async function revokeLeaseUnder(name: string): Promise<void> {
   await etcd.leaseClient.leaseRevoke({ ID: claim!.lease });
 }
 
-test("a lease revoked by hand: every holder on it is told within one renewal period, and may acquire again", async () => {
+test("a lease revoked by hand: every holder on it is told by the next renewal, and may acquire again", async () => {
   const a = coordinate();
   const held = await Promise.all(["revoked-1", "revoked-2"].map((name) => a.lock(name).acquire()));
   await revokeLeaseUnder("revoked-1");
-  await vi.waitFor(
-    () => expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]),
-    oneRenewalMs,
-  );
-  for (const { signal } of held) expect(signal.reason).toBeInstanceOf(LeaseLostError);
+  await vi.waitFor(() => expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]), patienceMs);
+  for (const { signal } of held) {
+    expect(signal.reason).toBeInstanceOf(LeaseLostError);
+    expect(signal.reason, "told, and not found to be overdue").toMatchObject({ reason: "gone" });
+  }
   const again = await a.lock("revoked-1").acquire();
   expect(again.isHeld()).toBe(true);
   expect(again.fencingToken).toBeGreaterThan(held[0]!.fencingToken);
@@ -57,14 +58,14 @@ test("a waiter whose lease was revoked is told at once, by the watch, and never 
     .lock("revoked-5")
     .acquire()
     .catch((error: unknown) => error);
-  await vi.waitFor(async () => expect(await claimsOf(etcd, "revoked-5")).toHaveLength(2), 2_000);
+  await vi.waitFor(async () => expect(await claimsOf(etcd, "revoked-5")).toHaveLength(2), patienceMs);
   const claims = await claimsOf(etcd, "revoked-5");
   const waiter = claims.find(({ create_revision }) => BigInt(create_revision) !== holder.fencingToken);
-  const revokedAt = performance.now();
+  const fromNs = process.hrtime.bigint();
   await etcd.leaseClient.leaseRevoke({ ID: waiter!.lease });
   const error = await waiting;
   expect(isLeaseholdError(error, "LEASE_LOST"), String(error)).toBe(true);
-  expect(performance.now() - revokedAt).toBeLessThan(ttlMs / 3);
+  expectWithin("the news", ttlMs / 3, { fromNs });
   await holder.release();
 });
 
@@ -76,7 +77,7 @@ test("a ttl that the server would stretch is refused, with the server's minimum,
   await using backend = etcdBackend({ hosts: slow.hosts }, { minTtlMs: 1_000 });
   const own = new Etcd3({ hosts: slow.hosts });
   onTestFinished(() => own.close());
-  const request = { resource: "r", owner: "a".repeat(32), capacity: 1, weight: 1, queue: true, value: "" };
+  const request = { resource: lockResource("r"), owner: "a".repeat(32), weight: 1, queue: true, value: "" };
   const acquire = (ttl: number): Promise<unknown> =>
     backend.leases.acquire({ ...request, ttlMs: ttl, maxWaiters: 10, timeoutMs: 5_000 });
   await expect(acquire(2_000)).rejects.toMatchObject({

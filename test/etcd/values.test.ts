@@ -2,11 +2,14 @@ import { createCoordinator, type AcquireRequest, type Backend, type ProposeReque
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
-import { afterAll, expect, inject, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { claimsOf, keysUnder } from "./store-keys.ts";
+import { lockResource } from "../lock-resource.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
 
-const hosts = inject("etcdHosts");
+const { hosts } = await etcdForThisFile();
 const etcd = new Etcd3({ hosts });
 afterAll(() => etcd.close());
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
@@ -27,7 +30,7 @@ async function behindProxy(): Promise<{ backend: Backend; proxy: FaultProxy }> {
 let drawn = 0;
 function request(name: string): AcquireRequest {
   const owner = (++drawn).toString(16).padStart(32, "0");
-  const claim = { resource: `default:lock:${name}`, owner, ttlMs: 60_000, capacity: 1, weight: 1 };
+  const claim = { resource: lockResource(`default:lock:${name}`), owner, ttlMs: 60_000, weight: 1 };
   return { ...claim, queue: true, value: "first", maxWaiters: 10, timeoutMs: 5_000 };
 }
 
@@ -122,7 +125,7 @@ test("a proposal whose reply is lost is known after it was repeated, and was wri
   const again = proposal(claim, "the value", 7);
   await expect(backend.leases.propose(again)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   await lost;
-  expect(await vi.waitFor(() => backend.leases.propose(again), 3_000)).toBe(true);
+  expect(await vi.waitFor(() => backend.leases.propose(again), patienceMs)).toBe(true);
   const [{ value, version } = { value: "", version: "" }] = await claimsOf(etcd, "lost-reply");
   expect(value.toString()).toBe(`${claim.owner}:0000000000000007:the value`);
   expect(version).toBe("2");
@@ -138,7 +141,7 @@ test("a claim of which one acquire went unanswered is released, whatever was pro
   });
   await expect(backend.leases.acquire(wanted)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
   await lost;
-  const claim = await vi.waitFor(() => granted(backend, wanted), 3_000);
+  const claim = await vi.waitFor(() => granted(backend, wanted), patienceMs);
   expect(await backend.leases.propose(proposal(claim, "second", 1))).toBe(true);
   expect(await backend.leases.release(claim)).toBe(true);
   expect(await claimsOf(etcd, "lost-acquire")).toEqual([]);
@@ -149,6 +152,6 @@ test("a value of 4 KiB is kept whole", async () => {
   const claim = await granted(backend, request("large"));
   const value = "\u{1f600}".repeat(1_024);
   expect(await backend.leases.propose(proposal(claim, value, Number.MAX_SAFE_INTEGER))).toBe(true);
-  const { holders } = await backend.leases.inspect(claim.resource, { timeoutMs: 5_000 });
+  const { holders } = await backend.leases.inspect(claim.resource.name, { timeoutMs: 5_000 });
   expect(holders).toMatchObject([{ value, sequence: Number.MAX_SAFE_INTEGER, evicted: false }]);
 });

@@ -2,13 +2,14 @@ import type { Coordinator } from "@leasehold/core";
 import type { HttpEvent } from "@leasehold/http";
 import { onTestFinished } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import type { Handle, Reply, Service, ServiceOptions, StartService } from "./service.ts";
 import { stores, type Store } from "./store.ts";
 
 /** As long as an execution outlives its process, in the tests that wait for that. */
-export const shortLeaseMs = 300;
-/** How long a takeover is waited for. */
-export const takeover: { timeout: number; interval: number } = { timeout: 5_000, interval: 20 };
+export const shortLeaseMs = 1_000;
+/** How a takeover is waited for. */
+export const takeover: { timeout: number; interval: number } = { timeout: patienceMs, interval: 20 };
 
 /** One framework on one store; all of it is closed with the test. */
 export interface Setting {

@@ -9,7 +9,9 @@ import {
 } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { redisBackend } from "@leasehold/redis";
-import { inject } from "vitest";
+import { redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
 
 /** One store, and as many replicas on it as a test needs. */
 export interface Store {
@@ -25,16 +27,16 @@ export const stores: Readonly<Record<string, () => Store>> = {
     const store = new MemoryStore();
     const down = (): Promise<never> =>
       Promise.reject(new LeaseholdError("BACKEND_UNAVAILABLE", "no route to 10.0.0.7:6379"));
-    const lost = (backend: Backend): Backend => ({
-      ...backend,
-      idempotency: { ...backend.idempotency, begin: down },
-    });
+    const lost = (backend: Backend): Backend => {
+      backend.idempotency.begin = down;
+      return backend;
+    };
     return storeOf((clock) => memoryBackend({ store, clock }), lost);
   },
   redis: () => {
     const namespace = `http-${randomUUID()}`;
     return storeOf(
-      (clock) => redisBackend(inject("redisUrl"), clock === undefined ? {} : { clock }),
+      (clock) => redisBackend(redisServer.url, clock === undefined ? {} : { clock }),
       // Nobody listens there.
       () => redisBackend("redis://127.0.0.1:1"),
       namespace,

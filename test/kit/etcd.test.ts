@@ -6,10 +6,11 @@ import { endsHttp2Response, startFaultProxy, testBackend, type Link } from "@lea
 import { Etcd3 } from "etcd3";
 import { afterAll, describe, it } from "vitest";
 
-import { startEtcd } from "../servers/index.ts";
+import { etcdForThisFile } from "../servers/for-this-file.ts";
+import { stalls } from "../stall/index.ts";
 
 // A server of its own, which the kit breaks. Its elections are quick, so that it grants leases of one second.
-const server = await startEtcd();
+const server = await etcdForThisFile();
 const control = new Etcd3({ hosts: server.hosts });
 const proxies: AsyncDisposable[] = [];
 const open = (hosts: string[]): ReturnType<typeof etcdBackend> => etcdBackend({ hosts }, { minTtlMs: 1_000 });
@@ -17,7 +18,6 @@ const open = (hosts: string[]): ReturnType<typeof etcdBackend> => etcdBackend({ 
 afterAll(async () => {
   control.close();
   for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
-  await server.stop();
 });
 
 const claimsOf = (resource: string): Promise<Record<string, string>> =>
@@ -65,6 +65,7 @@ testBackend(
       return { backend: open([proxy.url("http")]), link };
     },
     elapse: (ms) => wait(ms),
+    stalledMs: (sinceNs) => stalls.longest(sinceNs).ms,
     store: {
       flush: async () => {
         await control.delete().prefix("leasehold/").exec();

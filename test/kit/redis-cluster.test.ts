@@ -6,12 +6,13 @@ import { testBackend } from "@leasehold/testing";
 import { Cluster, type ClusterOptions } from "ioredis";
 import { afterAll, describe, it } from "vitest";
 
-import { startRedisCluster } from "../servers/index.ts";
+import { redisClusterForThisFile } from "../servers/for-this-file.ts";
+import { stalls } from "../stall/index.ts";
 import { redisData } from "./redis-control.ts";
 import { redisLink } from "./redis-link.ts";
 
 // Three masters of its own, which keep their data over a kill: the kit breaks them.
-const server = await startRedisCluster({ persistence: "aof" });
+const server = await redisClusterForThisFile({ persistence: "aof" });
 const nodes = server.members.map(({ address }) => address);
 const clients: Cluster[] = [];
 const ways: AsyncDisposable[] = [];
@@ -29,7 +30,6 @@ const control = connect();
 afterAll(async () => {
   for (const client of clients) client.disconnect();
   for (const way of ways) await way[Symbol.asyncDispose]();
-  await server.stop();
 });
 
 async function openThroughLink(): Promise<{
@@ -55,6 +55,7 @@ testBackend(
     open: async () => redisBackend(connect()),
     openThroughLink,
     elapse: (ms) => wait(ms),
+    stalledMs: (sinceNs) => stalls.longest(sinceNs).ms,
     store: {
       ...redisData(control, nodes),
       ...(server.canSabotage && {

@@ -22,7 +22,7 @@ export function redisData(
     },
     deleteClaim: async (resource, owner) => {
       const hand = redisBackend(client);
-      await hand.leases.release({ resource, owner, timeoutMs: 5_000 });
+      await hand.leases.release({ resource: { name: resource, announce: true }, owner, timeoutMs: 5_000 });
       await hand[Symbol.asyncDispose]();
     },
     leftovers: async (resources) => {

@@ -5,12 +5,13 @@ import { testBackend } from "@leasehold/testing";
 import { Redis } from "ioredis";
 import { afterAll, describe, it } from "vitest";
 
-import { startRedis } from "../servers/index.ts";
+import { redisForThisFile } from "../servers/for-this-file.ts";
+import { stalls } from "../stall/index.ts";
 import { redisData } from "./redis-control.ts";
 import { redisLink } from "./redis-link.ts";
 
 // A server of its own, which keeps its data over a kill: the kit breaks it.
-const server = await startRedis({ persistence: "aof" });
+const server = await redisForThisFile({ persistence: "aof" });
 const control = new Redis(server.url);
 control.on("error", () => {});
 const ways: AsyncDisposable[] = [];
@@ -18,7 +19,6 @@ const ways: AsyncDisposable[] = [];
 afterAll(async () => {
   control.disconnect();
   for (const way of ways) await way[Symbol.asyncDispose]();
-  await server.stop();
 });
 
 testBackend(
@@ -33,6 +33,7 @@ testBackend(
       return { backend: redisBackend(way.proxies[0]!.url("redis")), link: way.link };
     },
     elapse: (ms) => wait(ms),
+    stalledMs: (sinceNs) => stalls.longest(sinceNs).ms,
     store: {
       ...redisData(control, [server.address]),
       ...(server.canSabotage && {

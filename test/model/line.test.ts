@@ -2,12 +2,16 @@ import type { Backend } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { SimClock } from "@leasehold/testing";
 import fc from "fast-check";
-import { describe, expect, inject, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { openBackend, type StoreSpec } from "../processes/store-spec.ts";
-import { scripts, type Variety } from "./commands.ts";
+import { scripts, type Script, type Variety } from "./commands.ts";
 import { LineModel } from "./line-model.ts";
 import { perform, type Theatre } from "./performance.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const everything = 2 ** 31 - 1;
 
@@ -42,6 +46,17 @@ describe("memory answers as the model does", () => {
   });
 });
 
+/** Found by seed -2086246288, path 1: on etcd the second claim had the weight of the first. */
+const rejoining: Script = {
+  capacity: 3,
+  maxWaiters: 4,
+  commands: [
+    { do: "die in line", slot: 0, weight: 3, follower: 6, followerWeight: 1 },
+    { do: "acquire", slot: 0, weight: 1, queue: true, ttlMs: 60_000 },
+    { do: "renew all", slot: 0 },
+  ],
+};
+
 interface Subject {
   readonly store: () => StoreSpec;
   readonly shortTtlMs: number;
@@ -50,8 +65,8 @@ interface Subject {
 }
 
 const subjects: [string, Subject][] = [
-  ["redis", { store: () => ({ kind: "redis", url: inject("redisUrl") }), shortTtlMs: 150, runs: [60, 8] }],
-  ["etcd", { store: () => ({ kind: "etcd", hosts: inject("etcdHosts") }), shortTtlMs: 1_000, runs: [30, 2] }],
+  ["redis", { store: () => ({ kind: "redis", url: redisServer.url }), shortTtlMs: 150, runs: [60, 8] }],
+  ["etcd", { store: () => ({ kind: "etcd", hosts: etcdServer.hosts }), shortTtlMs: 1_000, runs: [30, 2] }],
 ];
 
 describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs, runs }) => {
@@ -87,6 +102,10 @@ describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs,
         { numRuns: runs[1], endOnFailure: true },
       );
     });
+  });
+
+  it("who joins again after a death has the weight of the new request", async () => {
+    await onStore((theatre) => perform(theatre, rejoining));
   });
 
   async function onStore(act: (theatre: Theatre) => Promise<void>): Promise<void> {

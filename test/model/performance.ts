@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 
-import type { AcquireRequest, Backend, GrantPush, RenewRequest } from "@leasehold/core";
+import type { AcquireRequest, Backend, GrantPush, RenewRequest, ShapedResource } from "@leasehold/core";
 import { waitUntil } from "../servers/wait-until.ts";
 import type { Command, Script } from "./commands.ts";
 import { LineModel, type ModelClaim } from "./line-model.ts";
@@ -55,7 +55,7 @@ class Performance {
     const owner = this.#owner(command.slot);
     const claim = this.#model.find(owner);
     const { leases } = this.#backend(command.slot);
-    const ref = { resource: this.#resource, owner, timeoutMs };
+    const ref = { resource: this.#line(), owner, timeoutMs };
     switch (command.do) {
       case "acquire":
         await this.#acquire(command.slot, command);
@@ -124,7 +124,7 @@ class Performance {
   async clear(): Promise<void> {
     for (const stop of this.#stopListening) stop();
     for (const [slot, owner] of this.#owners)
-      await this.#backend(slot).leases.release({ resource: this.#resource, owner, timeoutMs });
+      await this.#backend(slot).leases.release({ resource: this.#line(), owner, timeoutMs });
   }
 
   async #acquire(slot: number, options: { weight: number; queue: boolean; ttlMs: number }): Promise<void> {
@@ -156,7 +156,7 @@ class Performance {
   async #renew(slot: number, claims: readonly Pick<ModelClaim, "owner" | "ticket">[]): Promise<void> {
     const requests: RenewRequest[] = claims.map(({ owner, ticket }) => {
       const ttlMs = this.#model.find(owner)?.ttlMs ?? 60_000;
-      return { resource: this.#resource, owner, ticket, ttlMs };
+      return { resource: this.#line(), owner, ticket, ttlMs };
     });
     const answers = await this.#backend(slot).leases.renew(requests, { timeoutMs });
     const expected = claims.map(({ owner, ticket }) => {
@@ -207,7 +207,7 @@ class Performance {
       model.nowMs += ttlMs;
       assert.ok(await isDead());
     } else {
-      await waitUntil("dead", isDead, { withinMs: ttlMs + 5_000 });
+      await waitUntil("dead", isDead);
       model.remove(owner);
     }
     await this.#renewAll();
@@ -239,11 +239,18 @@ class Performance {
     }
   }
 
-  #request(slot: number, options: Partial<AcquireRequest>): AcquireRequest {
-    const { capacity, maxWaiters } = this.#model;
+  #request(
+    slot: number,
+    { capacity, ...options }: Partial<Omit<AcquireRequest, "resource">> & { readonly capacity?: number },
+  ): AcquireRequest {
+    const { maxWaiters } = this.#model;
     const owner = this.#owner(slot);
-    const fixed = { capacity, weight: 1, queue: true, ttlMs: 60_000, maxWaiters, timeoutMs };
-    return { resource: this.#resource, owner, value: valueOf(owner), ...fixed, ...options };
+    const fixed = { weight: 1, queue: true, ttlMs: 60_000, maxWaiters, timeoutMs };
+    return { resource: this.#line(capacity), owner, value: valueOf(owner), ...fixed, ...options };
+  }
+
+  #line(capacity = this.#model.capacity): ShapedResource {
+    return { name: this.#resource, capacity, announce: false };
   }
 
   #owner(slot: number): string {

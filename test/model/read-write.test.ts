@@ -1,15 +1,19 @@
 import { randomUUID } from "node:crypto";
 
 import { createCoordinator, type Lease } from "@leasehold/core";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { openBackend, type StoreSpec } from "../processes/store-spec.ts";
 import { Ear } from "../round-trips/line-up.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const subjects: [string, () => StoreSpec][] = [
   ["memory", () => ({ kind: "memory" })],
-  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
-  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
 const crowd = 100;

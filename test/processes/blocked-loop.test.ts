@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 
 import { createCoordinator, isLeaseholdError } from "@leasehold/core";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { openBackend, type StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const subjects: [string, { ttlMs: number; store: () => StoreSpec }][] = [
   ["memory", { ttlMs: 300, store: () => ({ kind: "memory" }) }],
-  ["redis", { ttlMs: 1_000, store: () => ({ kind: "redis", url: inject("redisUrl") }) }],
-  ["etcd", { ttlMs: 2_000, store: () => ({ kind: "etcd", hosts: inject("etcdHosts") }) }],
+  ["redis", { ttlMs: 1_000, store: () => ({ kind: "redis", url: redisServer.url }) }],
+  ["etcd", { ttlMs: 2_000, store: () => ({ kind: "etcd", hosts: etcdServer.hosts }) }],
 ];
 
 test.each(subjects)(

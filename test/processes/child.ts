@@ -3,7 +3,9 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
+import { compileCache } from "../compile-cache.ts";
 import { killOnExit } from "../servers/kill-on-exit.ts";
+import { LateError, patienceMs, stalls } from "../stall/index.ts";
 
 /** One line that a child said: see `worker-io.ts`. Token and time fields are decimal text, being bigints. */
 export interface Message {
@@ -31,18 +33,22 @@ export class Child implements AsyncDisposable {
   readonly ended: Promise<Ending>;
   /** When it ended, on `process.hrtime.bigint()`. */
   endedAtNs: bigint | null = null;
+  readonly #script: string;
   readonly #process: ChildProcess;
   readonly #listeners = new Set<Listener>();
   #output = "";
+  #stoppedAtNs: bigint | null = null;
+  #continuedAtNs: bigint | null = null;
 
   /** Runs `test/processes/<script>` with `args`, which it reads by `workerArgs()`. */
   constructor(script: string, args: object) {
+    this.#script = script;
     const path = fileURLToPath(new URL(script, import.meta.url));
     // Commands go over the channel of `process.send`: a pipe on stdin that is read would keep the process alive. Messages
     // come by a pipe of their own, so that whatever a library prints is seen for what it is.
     this.#process = spawn(process.execPath, ["--conditions=@leasehold/source", path, JSON.stringify(args)], {
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
-      env: { ...process.env, NODE_OPTIONS: "" },
+      env: { ...process.env, ...compileCache, NODE_OPTIONS: "" },
     });
     const callOff = killOnExit(() => this.kill("SIGKILL"));
     const [, stdout, stderr, , messages] = this.#process.stdio;
@@ -75,20 +81,19 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * The first message of this type, said or to come. Throws with what was said instead when the child ends, or after
-   * `withinMs` (default 15 s).
+   * The first message of this type, said or to come. Throws with what was said instead when the child ends, or when
+   * it hangs.
    */
-  async heard(type: string, options: { withinMs?: number } = {}): Promise<Message> {
+  async heard(type: string): Promise<Message> {
     const said = this.messages.find((message) => message.type === type);
     if (said !== undefined) return said;
-    const { withinMs = 15_000 } = options;
     const { promise, resolve } = Promise.withResolvers<Message>();
     const listener = { type, resolve };
     this.#listeners.add(listener);
     const silence = (why: string): Error =>
-      new Error(`no "${type}" from the child: ${why}. It said ${this.#summary()} ${this.#output}`);
+      new LateError(`no "${type}" from the child: ${why}. It said ${this.#summary()} ${this.#output}`);
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(silence(`not within ${withinMs} ms`)), withinMs);
+    const timer = setTimeout(() => reject(silence(`not within ${patienceMs} ms`)), patienceMs);
     const ended = this.ended.then(({ code, signal }) => {
       throw silence(`it ended with ${code ?? signal}`);
     });
@@ -109,16 +114,17 @@ export class Child implements AsyncDisposable {
 
   /** SIGSTOP, SIGCONT, SIGKILL. Says whether there was a process to take it. */
   kill(signal: NodeJS.Signals): boolean {
+    if (signal === "SIGSTOP") this.#stoppedAtNs = process.hrtime.bigint();
+    if (signal === "SIGCONT") this.#continuedAtNs = process.hrtime.bigint();
     return this.#process.kill(signal);
   }
 
-  /** How it ended. Throws when it has not ended `withinMs` from now. */
-  async endedWithin(withinMs: number): Promise<Ending> {
+  /** How it ended. Throws when it goes on and on. */
+  async ending(): Promise<Ending> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => reject(new Error(`the child is still running after ${withinMs} ms. It said ${this.#summary()}`)),
-      withinMs,
-    );
+    const hanging = (): void =>
+      reject(new LateError(`the child still runs after ${patienceMs} ms. It said ${this.#summary()}`));
+    const timer = setTimeout(hanging, patienceMs);
     try {
       return await Promise.race([this.ended, late]);
     } finally {
@@ -136,8 +142,17 @@ export class Child implements AsyncDisposable {
   }
 
   #hear(message: Message): void {
+    if (message.type === "stalled") return this.#hasStalled(message);
     this.messages.push(message);
     for (const listener of this.#listeners) if (listener.type === message.type) listener.resolve(message);
+  }
+
+  #hasStalled(message: Message): void {
+    const [fromNs, toNs] = [BigInt(String(message["fromNs"])), BigInt(String(message["toNs"]))];
+    const [stoppedNs, continuedNs] = [this.#stoppedAtNs, this.#continuedAtNs];
+    // The test itself stopped it: no fault of the machine's.
+    const isOurs = stoppedNs !== null && toNs > stoppedNs && (continuedNs === null || fromNs < continuedNs);
+    if (!isOurs) stalls.record({ fromNs, toNs, of: this.#script });
   }
 
   #summary(): string {

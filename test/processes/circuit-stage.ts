@@ -73,7 +73,7 @@ export class CircuitStage implements AsyncDisposable {
   async kill(child: Child): Promise<void> {
     this.#living.delete(child);
     child.kill("SIGKILL");
-    await child.endedWithin(5_000);
+    await child.ending();
   }
 
   /** How each living node's calls ended so far. */
@@ -91,22 +91,22 @@ export class CircuitStage implements AsyncDisposable {
     const before = await this.counts();
     const enough = async (): Promise<boolean> =>
       (await this.counts()).every(({ ok }, index) => ok >= (before[index]?.ok ?? 0) + count);
-    await waitUntil("calls that go through", enough, { withinMs: 5_000 });
+    await waitUntil("calls that go through", enough);
   }
 
   /** Until each of these nodes' breakers says so. Answers when the last one began to, on `process.hrtime.bigint()`. */
   async allAre(
     state: string,
-    options: { among?: readonly Child[]; withinMs?: number; governedBy?: string } = {},
+    options: { among?: readonly Child[]; governedBy?: string } = {},
   ): Promise<bigint> {
-    const { among = this.living, withinMs = 10_000, governedBy } = options;
+    const { among = this.living, governedBy } = options;
     const last = (child: Child): Message | undefined => child.all("state").at(-1);
     const is = async (): Promise<boolean> => {
       if (!among.every((child) => (last(child)?.["to"] ?? "closed") === state)) return false;
       if (governedBy === undefined) return true;
       return (await this.counts(among)).every((counts) => counts.governedBy === governedBy);
     };
-    await waitUntil(`all ${state}`, is, { withinMs });
+    await waitUntil(`all ${state}`, is);
     const since = among.map((child) => BigInt(last(child) === undefined ? 0 : String(last(child)?.["atNs"])));
     return since.reduce((latest, atNs) => (atNs > latest ? atNs : latest), 0n);
   }
@@ -117,15 +117,15 @@ export class CircuitStage implements AsyncDisposable {
     return [...holders, ...line].map(({ origin }) => origin?.candidate ?? "?");
   }
 
-  async standingAre(nodes: readonly string[], withinMs = 10_000): Promise<void> {
+  async standingAre(nodes: readonly string[]): Promise<void> {
     const are = async (): Promise<boolean> => (await this.standing()).toSorted().join() === nodes.join();
-    await waitUntil(`${nodes.join() || "nobody"} in line`, are, { withinMs });
+    await waitUntil(`${nodes.join() || "nobody"} in line`, are);
   }
 
   /** Ends all who live, and holds the run against what it promised to every call. */
   async finish(): Promise<void> {
     for (const child of this.living) child.tell("stop");
-    const endings = await Promise.all(this.living.map((child) => child.endedWithin(10_000)));
+    const endings = await Promise.all(this.living.map((child) => child.ending()));
     assert.deepEqual(
       endings,
       this.living.map(() => ({ code: 0, signal: null })),

@@ -19,14 +19,29 @@ export interface GrantRecord {
   readonly heldAtNs: readonly bigint[];
 }
 
+/** What one worker had. */
+export interface Contention {
+  readonly grants: readonly GrantRecord[];
+  /** How many of its calls ended as `OUTCOME_UNKNOWN`. */
+  readonly unknown: number;
+}
+
 /**
- * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases, and again, without a pause,
- * until `untilNs`. The value is read and written in two steps, so that two holders at once would lose an update.
+ * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases, and again, without a
+ * pause, until it is over. The value is read and written in two steps, so that two holders at once would lose an update.
  */
-export async function contend(lock: Lock, resource: Resource, untilNs: bigint): Promise<GrantRecord[]> {
+export async function contend(lock: Lock, resource: Resource, isOver: () => boolean): Promise<Contention> {
   const grants: GrantRecord[] = [];
-  while (process.hrtime.bigint() < untilNs) {
-    const lease = await lock.acquire();
+  let unknown = 0;
+  // The contract allows it on a store that is slow to answer: it is counted, and exclusion must hold all the same.
+  const orUnknown = (error: unknown): null => {
+    if (!isLeaseholdError(error, "OUTCOME_UNKNOWN")) throw error;
+    unknown += 1;
+    return null;
+  };
+  while (!isOver()) {
+    const lease = await lock.acquire().catch(orUnknown);
+    if (lease === null) continue;
     const heldAtNs: bigint[] = [];
     grants.push({ token: lease.fencingToken, heldAtNs });
     const look = (): void => {
@@ -44,8 +59,8 @@ export async function contend(lock: Lock, resource: Resource, untilNs: bigint): 
       // The resource has logged it. Going on shows how often, and by how much beliefs overlapped.
       if (!isLeaseholdError(error, "STALE_TOKEN")) throw error;
     } finally {
-      await lease.release();
+      await lease.release().catch(orUnknown);
     }
   }
-  return grants;
+  return { grants, unknown };
 }

@@ -81,7 +81,11 @@ test("a new term does not begin before the old body has ended, though the claim 
     { signal: stop.signal },
   );
   await waitUntil("the first term", () => terms.length === 1);
-  store.release({ resource: "default:election:shared", owner: terms[0]!.owner, timeoutMs: 0 });
+  store.release({
+    resource: { name: "default:election:shared", announce: true },
+    owner: terms[0]!.owner,
+    timeoutMs: 0,
+  });
   await waitUntil("lost, and reported", () => heard("lost") === 1 && heard("stuck") === 1);
   expect(terms[0]!.signal.reason).toMatchObject({ code: "LEASE_LOST", reason: "gone" });
   expect({ terms: terms.length, acquired: heard("acquired") }).toEqual({ terms: 1, acquired: 1 });

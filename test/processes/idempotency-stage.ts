@@ -42,7 +42,7 @@ export class IdempotencyStage implements AsyncDisposable {
   async finish(): Promise<unknown[]> {
     const running = this.workers.filter((worker) => worker.endedAtNs === null);
     for (const worker of running) worker.tell("stop");
-    const endings = await Promise.all(running.map((worker) => worker.endedWithin(10_000)));
+    const endings = await Promise.all(running.map((worker) => worker.ending()));
     return [
       ...endings.filter(({ code }) => code !== 0),
       ...this.workers.flatMap(({ troubles }) => troubles),

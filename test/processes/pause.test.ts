@@ -1,25 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
+import { expectWithin, stalls } from "../stall/index.ts";
 import type { Child, Message } from "./child.ts";
 import { Stage } from "./stage.ts";
 import type { StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 2_000;
 
-interface Subject {
-  readonly store: () => StoreSpec;
-  /** How late after the claim's expiry the store may let the next one in. etcd looks for dead leases every 500 ms. */
-  readonly marginMs: number;
-}
-
-const subjects: [string, Subject][] = [
-  ["redis", { store: () => ({ kind: "redis", url: inject("redisUrl") }), marginMs: 750 }],
-  ["etcd", { store: () => ({ kind: "etcd", hosts: inject("etcdHosts") }), marginMs: 1_500 }],
+const subjects: [string, () => StoreSpec][] = [
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
-describe.each(subjects)("%s", (name, { store, marginMs }) => {
+describe.each(subjects)("%s", (name, store) => {
   test("a holder stopped for 2 x ttl is replaced in time, knows it at the first look, and cannot write", async () => {
     await using stage = new Stage(store(), ttlMs);
     const [holder, waiter] = await stage.holderAndLine(1);
@@ -28,12 +27,15 @@ describe.each(subjects)("%s", (name, { store, marginMs }) => {
     holder.kill("SIGSTOP");
     const stoppedAtNs = process.hrtime.bigint();
 
-    const next = await waiter.heard("held", { withinMs: ttlMs + 10_000 });
+    const next = await waiter.heard("held");
     const renewals = [await holder.heard("held"), ...holder.all("renewed")].map(atNs);
     const lastRenewedNs = renewals.toSorted((a, b) => Number(a - b)).at(-1) ?? 0n;
-    const tookMs = Number(atNs(next) - lastRenewedNs) / 1e6;
-    expect(tookMs, "let in before the store could know that the holder is dead").toBeGreaterThan(ttlMs - 250);
-    expect(tookMs).toBeLessThan(ttlMs + marginMs);
+    const span = { fromNs: lastRenewedNs, toNs: atNs(next) };
+    const tookMs = expectWithin("the takeover", 2 * ttlMs, span);
+    // The renewal reached the store before its holder heard so: by a round trip, and by a stall if there was one then.
+    const beforeNs = lastRenewedNs - BigInt(ttlMs) * 1_000_000n;
+    const earliestMs = ttlMs - ttlMs / 8 - stalls.stalledMs(beforeNs, atNs(next));
+    expect(tookMs, "let in before the store could know that the holder is dead").toBeGreaterThan(earliestMs);
     expect(token(next)).toBeGreaterThan(token(await holder.heard("held")));
     await waiter.heard("claimed");
 
@@ -61,14 +63,14 @@ describe.each(subjects)("%s", (name, { store, marginMs }) => {
     console.log(`pause on ${name}: taken over ${Math.round(tookMs - ttlMs)} ms after the ttl of ${ttlMs} ms`);
   });
 
-  test("a killed holder is replaced within ttl + 2 s", async () => {
+  test("a killed holder is replaced within two ttls", async () => {
     await using stage = new Stage(store(), ttlMs);
     const [holder, waiter] = await stage.holderAndLine(1);
     holder.kill("SIGKILL");
-    expect(await holder.endedWithin(5_000)).toEqual({ code: null, signal: "SIGKILL" });
+    expect(await holder.ending()).toEqual({ code: null, signal: "SIGKILL" });
     const killedAtNs = holder.endedAtNs ?? 0n;
-    const next = await waiter.heard("held", { withinMs: ttlMs + 10_000 });
-    expect(Number(atNs(next) - killedAtNs) / 1e6).toBeLessThan(ttlMs + 2_000);
+    const next = await waiter.heard("held");
+    expectWithin("the takeover", 2 * ttlMs, { fromNs: killedAtNs, toNs: atNs(next) });
     expect(token(next)).toBeGreaterThan(token(await holder.heard("held")));
     await expectReleased([waiter], ["released"]);
   });
@@ -77,11 +79,11 @@ describe.each(subjects)("%s", (name, { store, marginMs }) => {
     await using stage = new Stage(store(), ttlMs);
     const [holder, first, second] = await stage.holderAndLine(2);
     first.kill("SIGKILL");
-    await first.endedWithin(5_000);
+    await first.ending();
     const killedAtNs = first.endedAtNs ?? 0n;
     await expectReleased([holder], ["released"]);
-    const next = await second.heard("held", { withinMs: ttlMs + 10_000 });
-    expect(Number(atNs(next) - killedAtNs) / 1e6).toBeLessThan(ttlMs + 2_000);
+    const next = await second.heard("held");
+    expectWithin("the takeover", 2 * ttlMs, { fromNs: killedAtNs, toNs: atNs(next) });
     expect(first.all("held")).toEqual([]);
     await expectReleased([second], ["released"]);
   });
@@ -90,7 +92,7 @@ describe.each(subjects)("%s", (name, { store, marginMs }) => {
 /** Has each release, and end by itself without a complaint. */
 async function expectReleased(children: readonly Child[], outcomes: readonly string[]): Promise<void> {
   for (const child of children) child.tell("release");
-  const endings = await Promise.all(children.map((child) => child.endedWithin(10_000)));
+  const endings = await Promise.all(children.map((child) => child.ending()));
   expect(children.map((child) => child.all("released")[0]?.["outcome"])).toEqual(outcomes);
   expect(endings).toEqual(children.map(() => ({ code: 0, signal: null })));
   expect(children.flatMap((child) => child.troubles)).toEqual([]);

@@ -1,14 +1,19 @@
 import { randomUUID } from "node:crypto";
 
 import { createCoordinator, type Coordinator } from "@leasehold/core";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { waitUntil } from "../servers/wait-until.ts";
+import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
 import { Child, type Message } from "./child.ts";
 import { peakOf, type WeightedClaim } from "./semaphore-beliefs.ts";
 import { SkewedClock } from "./semaphore-skewed-clock.ts";
 import type { SemaphoreArgs } from "./semaphore-worker.ts";
 import { openBackend, type StoreSpec } from "./store-spec.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 const ttlMs = 2_000;
 const permits = 1_000;
@@ -18,58 +23,13 @@ const hourMs = 3_600_000;
 const skewsMs = [0, hourMs, -hourMs, 0];
 
 const subjects: [string, () => StoreSpec][] = [
-  ["redis", () => ({ kind: "redis", url: inject("redisUrl") })],
-  ["etcd", () => ({ kind: "etcd", hosts: inject("etcdHosts") })],
+  ["redis", () => ({ kind: "redis", url: redisServer.url })],
+  ["etcd", () => ({ kind: "etcd", hosts: etcdServer.hosts })],
 ];
 
 describe.each(subjects)("%s", (name, storeOf) => {
   test("1,000 permits, 200 holders in 4 processes: conserved under a crash, aborts and wrong clocks", async () => {
-    const [store, namespace] = [storeOf(), `semaphore-${randomUUID()}`];
-    await using crew = new AsyncDisposableStack();
-    const children = skewsMs.map((skewMs) => {
-      const args: SemaphoreArgs = { store, namespace, ttlMs, permits, holders: holdersEach, skewMs };
-      return crew.use(new Child("semaphore-worker.ts", args));
-    });
-    const coordinator = crew.use(await coordinate(store, namespace));
-    await Promise.all(children.map((child) => child.heard("ready")));
-    for (const child of children) child.tell("start");
-    await busyFor(children, 100);
-
-    const [victim, ...survivors] = children.toReversed() as [Child, ...Child[]];
-    // It takes permits with it into its grave.
-    victim.tell("hang");
-    await victim.heard("hangs");
-    victim.kill("SIGKILL");
-    await victim.endedWithin(5_000);
-    const killedAtNs = victim.endedAtNs ?? 0n;
-    // All of them, those of the dead included; and nobody overtakes, so this many are not starved by few.
-    const all = await coordinator.semaphore("shared", { permits }).acquire({ permits });
-    const allAtNs = process.hrtime.bigint();
-    expect(all.isHeld()).toBe(true);
-    const tookMs = Number(allAtNs - killedAtNs) / 1e6;
-    expect(tookMs).toBeLessThan(ttlMs + 2_000);
-    await all.release();
-    await busyFor(survivors, 100);
-    for (const child of survivors) child.tell("stop");
-    const endings = await Promise.all(survivors.map((child) => child.endedWithin(15_000)));
-
-    expect(endings).toEqual(survivors.map(() => ({ code: 0, signal: null })));
-    expect(
-      children.flatMap((child) => [...child.all("failed"), ...child.all("lost"), ...child.troubles]),
-    ).toEqual([]);
-    expect(children.map((child) => child.output)).toEqual(children.map(() => ""));
-    const abandoned = survivors.map((child) => Number(child.all("done")[0]?.["abandoned"]));
-    expect(Math.min(...abandoned)).toBeGreaterThan(0);
-    const claims = children.flatMap((child) => child.all("held").map(claimOf));
-    const peak = peakOf([...claims, { token: all.fencingToken, weight: permits, atNs: allAtNs }]);
-    console.log(
-      `semaphore on ${name}: ${peak.tokens} leases, at most ${peak.weight} of ${permits} permits at once; ` +
-        `those of a killed process back after ${Math.round(tookMs)} ms (ttl ${ttlMs} ms)`,
-    );
-    expect(peak.weight).toBeLessThanOrEqual(permits);
-    expect(peakOf(claims).weight, "too few at once to prove anything").toBeGreaterThan(permits / 2);
-    const { holders, line } = await coordinator.inspect("shared", { recipe: "semaphore" });
-    expect({ holders, line }, "nothing is left behind").toEqual({ holders: [], line: [] });
+    await unlessStalled(ttlMs / 2, () => expectConserved(name, storeOf()));
   });
 
   test("a wall clock that is set forward costs the permits, safely; one that is set back costs nothing", async () => {
@@ -113,6 +73,61 @@ test("the check: sums are of what was held at once, and of nothing else", () => 
     weight: 7,
   });
 });
+
+async function expectConserved(name: string, store: StoreSpec): Promise<void> {
+  const startedAtNs = process.hrtime.bigint();
+  const namespace = `semaphore-${randomUUID()}`;
+  await using pool = new AsyncDisposableStack();
+  const children = skewsMs.map((skewMs) => {
+    const args: SemaphoreArgs = { store, namespace, ttlMs, permits, holders: holdersEach, skewMs };
+    return pool.use(new Child("semaphore-worker.ts", args));
+  });
+  const coordinator = pool.use(await coordinate(store, namespace));
+  await Promise.all(children.map((child) => child.heard("ready")));
+  for (const child of children) child.tell("start");
+  await busyFor(children, 100);
+
+  const [victim, ...survivors] = children.toReversed() as [Child, ...Child[]];
+  // It takes permits with it into its grave.
+  victim.tell("hang");
+  await victim.heard("hangs");
+  victim.kill("SIGKILL");
+  await victim.ending();
+  const killedAtNs = victim.endedAtNs ?? 0n;
+  // All of them, those of the dead included; and nobody overtakes, so this many are not starved by few.
+  const all = await coordinator.semaphore("shared", { permits }).acquire({ permits });
+  const allAtNs = process.hrtime.bigint();
+  expect(all.isHeld()).toBe(true);
+  await all.release();
+  await busyFor(survivors, 100);
+  for (const child of survivors) child.tell("stop");
+  const endings = await Promise.all(survivors.map((child) => child.ending()));
+
+  expect(endings).toEqual(survivors.map(() => ({ code: 0, signal: null })));
+  expect(children.flatMap((child) => [...child.all("failed"), ...child.troubles])).toEqual([]);
+  expect(children.map((child) => child.output)).toEqual(children.map(() => ""));
+  const claims = children.flatMap((child) => child.all("held").map(claimOf));
+  const peak = peakOf([...claims, { token: all.fencingToken, weight: permits, atNs: allAtNs }]);
+  const sumOf = (field: string): number =>
+    survivors.reduce((sum, child) => sum + Number(child.all("done")[0]?.[field]), 0);
+  const tookMs = Number(allAtNs - killedAtNs) / 1e6;
+  console.log(
+    `semaphore on ${name}: ${peak.tokens} leases, at most ${peak.weight} of ${permits} permits at once; ` +
+      `those of a killed process back after ${Math.round(tookMs)} ms (ttl ${ttlMs} ms); ` +
+      `${sumOf("abandoned")} waits abandoned, ${sumOf("unknown")} calls of unknown outcome`,
+  );
+  expect(peak.weight).toBeLessThanOrEqual(permits);
+  expect(peakOf(claims).weight, "too few at once to prove anything").toBeGreaterThan(permits / 2);
+  expect(sumOf("abandoned")).toBeGreaterThan(0);
+  // What a call of unknown outcome left ends by itself, and nothing else is there to wait for.
+  await waitUntil("nothing is left behind", async () => {
+    const { holders, line } = await coordinator.inspect("shared", { recipe: "semaphore" });
+    return holders.length + line.length === 0 || (expect(sumOf("unknown")).toBeGreaterThan(0), false);
+  });
+  expectWithin("the permits of the dead", 2 * ttlMs, { fromNs: killedAtNs, toNs: allAtNs });
+  expectUsable(ttlMs / 2, startedAtNs);
+  expect(children.flatMap((child) => child.all("lost"))).toEqual([]);
+}
 
 async function coordinate(
   store: StoreSpec,

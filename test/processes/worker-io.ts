@@ -1,5 +1,7 @@
 import { writeSync } from "node:fs";
 
+import { beatHeart } from "../stall/heartbeat.ts";
+
 /** A pipe of our own, which no library opens, and so none makes non-blocking: see `child.ts`. */
 const messagesFd = 4;
 
@@ -41,8 +43,12 @@ export async function nextCommand<T = unknown>(): Promise<T> {
   return commands.shift() as T;
 }
 
-/** Reports what must not happen in any child: unhandled rejections and warnings (Node's own news aside). */
+/**
+ * Reports what must not happen in any child, unhandled rejections and warnings (Node's own news aside), and when the
+ * machine gave this one no turn.
+ */
 export function reportTroubles(): void {
+  beatHeart((stall) => say("stalled", stall));
   process.on("unhandledRejection", (reason) => {
     say("trouble", { event: "unhandledRejection", reason: String(reason) });
     process.exitCode = 70;

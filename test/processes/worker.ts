@@ -20,12 +20,16 @@ const { store, namespace, ttlMs, workers, port } = workerArgs<ExclusionArgs>();
 const coordinator = createCoordinator({ backend: await openBackend(store), namespace, ttlMs });
 const resource = new FencedClient(port);
 say("ready");
-const { untilNs } = await nextCommand<{ untilNs: string }>();
-const outcomes = await Promise.allSettled(
-  Array.from({ length: workers }, () => contend(coordinator.lock("shared"), resource, BigInt(untilNs))),
+await nextCommand();
+let isOver = false;
+const contending = Promise.allSettled(
+  Array.from({ length: workers }, () => contend(coordinator.lock("shared"), resource, () => isOver)),
 );
+await nextCommand();
+isOver = true;
+const outcomes = await contending;
 for (const outcome of outcomes)
-  if (outcome.status === "fulfilled") say("worker", { grants: outcome.value });
+  if (outcome.status === "fulfilled") say("worker", outcome.value);
   else say("failed", { code: codeOf(outcome.reason), message: String(outcome.reason) });
 resource.close();
 await coordinator.close();

@@ -3,6 +3,7 @@ import { startFaultProxy } from "@leasehold/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
+import { expectWithin } from "../stall/index.ts";
 import { freePort } from "../servers/free-port.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 import { lockRequest, ticketOf } from "./requests.ts";
@@ -23,9 +24,8 @@ beforeEach(({ skip }) => {
 });
 
 const timeoutMs = 2_000;
-const elapsed = (start: number): number => performance.now() - start;
 
-test("nobody listens: nothing was written, told at the deadline, and closing is prompt", async () => {
+test("nobody listens: nothing was written, told at the deadline, and closing waits for no deadline", async () => {
   const backend = redisBackend(`redis://127.0.0.1:${await freePort()}`);
   const heard: string[] = [];
   backend.onDegraded(({ reason }) => heard.push(reason));
@@ -40,10 +40,10 @@ test("nobody listens: nothing was written, told at the deadline, and closing is 
   expect(heard).toEqual(["unreachable"]);
 
   const pending = backend.leases.acquire(lockRequest("down", { timeoutMs: 60_000 }));
-  const start = performance.now();
+  const fromNs = process.hrtime.bigint();
   await backend[Symbol.asyncDispose]();
   await expect(pending).rejects.toMatchObject({ code: "CLOSED" });
-  expect(elapsed(start)).toBeLessThan(1_000);
+  expectWithin("closing", 15_000, { fromNs });
 });
 
 test("a frozen server: unknown outcome at the deadline, one event, and the connection is dropped and made anew", async () => {
@@ -54,10 +54,9 @@ test("a frozen server: unknown outcome at the deadline, one event, and the conne
   await backend.leases.inspect("frozen", { timeoutMs });
   await server.pause();
   try {
-    const start = performance.now();
+    const fromNs = process.hrtime.bigint();
     await expect(backend.leases.acquire(request)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
-    expect(elapsed(start)).toBeGreaterThanOrEqual(299);
-    expect(elapsed(start)).toBeLessThan(1_300);
+    expect(expectWithin("the answer", 5 * request.timeoutMs, { fromNs })).toBeGreaterThanOrEqual(299);
     // The next connection does not become ready: nothing is written on it.
     await expect(backend.leases.release(request)).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE" });
     expect(heard).toEqual(["unreachable"]);

@@ -94,7 +94,7 @@ describe("a server out of memory", () => {
     for (const proposal of proposals) {
       expect(await leases.propose({ ...proposal, value: "v".repeat(4_000), sequence: 1 })).toBe(true);
       expect(await leases.evict(proposal)).toBe(true);
-      const [seen] = (await leases.inspect(proposal.resource, { timeoutMs })).holders;
+      const [seen] = (await leases.inspect(proposal.resource.name, { timeoutMs })).holders;
       expect(seen).toMatchObject({ owner: proposal.owner, sequence: 1, evicted: true });
     }
     expect(await leases.release({ ...alone, departedForMs: 5_000 })).toBe(true);

@@ -1,10 +1,13 @@
 import { redisBackend } from "@leasehold/redis";
 import type { BeginRequest, Begun } from "@leasehold/core";
 import { Cluster } from "ioredis";
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 
 import { ownRedis } from "./own-redis.ts";
 import { beginRequest, begunBy, finishOf } from "./requests.ts";
+import { redisClusterForThisFile } from "../servers/for-this-file.ts";
+
+const cluster = await redisClusterForThisFile();
 
 type RedisBackend = ReturnType<typeof redisBackend>;
 
@@ -75,26 +78,22 @@ describe("announcements", () => {
     const watcher = beginRequest("watched", { watched: true, ...more });
     expect(["mismatch", "expired"]).toContain((await backend.idempotency.begin(watcher)).kind);
     let heard = 0;
-    const stop = new AbortController();
-    const watching = (async () => {
-      for await (const _ of backend.idempotency.watch("watched", stop.signal)) heard += 1;
-    })();
+    const stop = backend.idempotency.watch("watched", () => void (heard += 1));
     await expect.poll(() => heard).toBe(1);
     expect(await backend.idempotency.finish(finishOf(run))).toBe("done");
     await expect.poll(() => heard).toBe(2);
-    stop.abort();
-    await watching;
+    stop();
     await expect.poll(() => admin.pubsub("CHANNELS", "leasehold:changes:*")).toEqual([]);
   });
 
   test("a record and a resource of one name are heard apart", async () => {
     const backend = open();
     let heard = 0;
-    void (async () => {
-      for await (const _ of backend.leases.watch("twin", AbortSignal.timeout(30_000))) heard += 1;
-    })();
-    for await (const _ of backend.idempotency.watch("twin", AbortSignal.timeout(30_000))) break;
-    await expect.poll(() => heard).toBe(1);
+    let ends = 0;
+    backend.leases.watch("twin", () => void (heard += 1));
+    const stop = backend.idempotency.watch("twin", () => void (ends += 1));
+    await expect.poll(() => [heard, ends]).toEqual([1, 1]);
+    stop();
     const run = await begin(backend, beginRequest("twin", { watched: true }));
     await backend.idempotency.finish(finishOf(run));
     await admin.publish("leasehold:changes:twin", "");
@@ -103,7 +102,7 @@ describe("announcements", () => {
 });
 
 test("in a Cluster: records of all slots, each on its node, and announced to a subscriber on any", async () => {
-  const clients = [0, 1].map(() => new Cluster([...inject("redisClusterUrls")]));
+  const clients = [0, 1].map(() => new Cluster([...cluster.urls]));
   onTestFinished(() => clients.forEach((client) => client.disconnect()));
   const [one, two] = clients.map((client) => redisBackend(client)) as [RedisBackend, RedisBackend];
   onTestFinished(async () => {
@@ -116,10 +115,7 @@ test("in a Cluster: records of all slots, each on its node, and announced to a s
       const record = `${namespace} {slot} ${index}`;
       const run = await begin(one, beginRequest(record, { retentionMs: 5_000 }));
       let heard = 0;
-      const stop = new AbortController();
-      const watching = (async () => {
-        for await (const _change of two.idempotency.watch(record, stop.signal)) heard += 1;
-      })();
+      const stop = two.idempotency.watch(record, () => void (heard += 1));
       await expect.poll(() => heard).toBe(1);
       const waiting = await two.idempotency.begin(beginRequest(record, { watched: true }));
       expect(waiting).toMatchObject({ kind: "in-progress" });
@@ -128,8 +124,7 @@ test("in a Cluster: records of all slots, each on its node, and announced to a s
       expect(await one.idempotency.finish(finishOf(run, { body, retentionMs: 5_000 }))).toBe("done");
       await expect.poll(() => heard).toBe(2);
       expect(await two.idempotency.begin(beginRequest(record))).toMatchObject({ kind: "finished", body });
-      stop.abort();
-      await watching;
+      stop();
     }),
   );
 });
@@ -137,21 +132,18 @@ test("in a Cluster: records of all slots, each on its node, and announced to a s
 test("closed, every call says so, and watches end", async () => {
   const backend = redisBackend(server.url);
   const run = await begin(backend, beginRequest("closed"));
-  let ended = false;
-  const watching = (async () => {
-    for await (const _ of backend.idempotency.watch("closed", new AbortController().signal));
-    ended = true;
-  })();
+  let heard = 0;
+  backend.idempotency.watch("closed", () => void (heard += 1));
+  await expect.poll(() => heard).toBe(1);
   await backend[Symbol.asyncDispose]();
-  await watching;
-  expect(ended).toBe(true);
+  await expect.poll(() => admin.pubsub("CHANNELS", "leasehold:changes:*")).toEqual([]);
   const calls = [
     () => backend.idempotency.begin(run),
     () => backend.idempotency.extend(run),
     () => backend.idempotency.finish(finishOf(run)),
   ];
   for (const call of calls) await expect(call()).rejects.toMatchObject({ code: "CLOSED" });
-  expect(() => backend.idempotency.watch("closed", new AbortController().signal)).toThrow(
+  expect(() => backend.idempotency.watch("closed", () => {})).toThrow(
     expect.objectContaining({ code: "CLOSED" }),
   );
 });

@@ -68,11 +68,10 @@ test("while the channel cannot be heard claims join all the same, and are looked
   let looks = 0;
   backend.leases.onGrant({ granted: () => true, lookAgain: () => (looks += 1) });
   proxy.blackhole();
-  const start = performance.now();
-  expect((await backend.leases.acquire(lockRequest("deaf", { timeoutMs: 800 }))).kind).toBe("granted");
-  expect(performance.now() - start).toBeLessThan(790);
+  // In time: at the deadline it would be an error.
+  expect((await backend.leases.acquire(lockRequest("deaf"))).kind).toBe("granted");
   proxy.pass();
-  await expect.poll(() => looks, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => looks).toBe(1);
   client.disconnect();
 });
 

@@ -11,13 +11,19 @@ import type {
   Refused,
 } from "@leasehold/core";
 
+/** What a test says of a request; what is the resource's own is named beside the rest. */
+type LockOverrides = Partial<Omit<AcquireRequest, "resource">> & {
+  readonly capacity?: number;
+  readonly announce?: boolean;
+};
+
 /** A request for a lock, complete, with an owner of its own. */
-export function lockRequest(resource: string, more: Partial<AcquireRequest> = {}): AcquireRequest {
+export function lockRequest(name: string, overrides: LockOverrides = {}): AcquireRequest {
+  const { capacity = 1, announce = false, ...more } = overrides;
   return {
-    resource,
+    resource: { name, capacity, announce },
     owner: randomBytes(16).toString("hex"),
     ttlMs: 5_000,
-    capacity: 1,
     weight: 1,
     queue: true,
     value: "",

@@ -18,7 +18,8 @@ import { waitUntil } from "../servers/wait-until.ts";
 import { GrpcCounter, type Counts } from "./grpc-counter.ts";
 import { Ear, lineUp, passAlong } from "./line-up.ts";
 
-// A server of its own: nobody else's calls are counted. One from the environment may have other clients.
+// A server of its own: nobody else's calls are counted. One from the environment may have other
+// clients.
 let server: EtcdServer;
 let counter: GrpcCounter;
 beforeAll(async () => {
@@ -33,7 +34,9 @@ beforeEach(({ skip }) => {
 /** Long enough that no renewal falls into a count. */
 const calmTtlMs = 300_000;
 
-/** Has connected, and has its lease of this ttl: all that only the first call of a process costs. */
+/**
+ * Has connected, and has its lease of this ttl: all that only the first call of a process costs.
+ */
 async function warmed(ttlMs: number = calmTtlMs): Promise<{ coordinator: Coordinator; ear: Ear }> {
   const ear = new Ear();
   const coordinator = createCoordinator({

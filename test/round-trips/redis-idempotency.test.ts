@@ -76,16 +76,6 @@ test("a first call is two commands; replay, duplicate and mismatch are one each"
   expect(await monitor.counts(), "mismatch").toEqual({ evalsha: 1 });
 });
 
-test("a replay of what this process remembers is no command", async () => {
-  const charges = (await warmed()).idempotency("charges", { ...calm, cacheSize: 10 });
-  const key = randomUUID();
-  await charges.run(key, {}, () => 1);
-  expect(await monitor.counts(), "first call").toEqual({ evalsha: 2 });
-  expect((await charges.run(key, {}, never)).replayed).toBe(true);
-  await refused("IDEMPOTENCY_MISMATCH", charges.run(key, { fingerprint: 2 }, never));
-  expect(await monitor.counts(), "replay, and mismatch").toEqual({});
-});
-
 test("extending, taking over and being fenced are one command each", async () => {
   await using backend = redisBackend(server.url);
   const { idempotency } = backend;
@@ -140,7 +130,7 @@ async function crowd(): Promise<{
     quietLooks = commands.length === 0 ? quietLooks + 1 : 0;
     return seen.includes("evalsha") && quietLooks > 4;
   };
-  await expect.poll(look, { interval: 50, timeout: 10_000 }).toBe(true);
+  await expect.poll(look, { interval: 50 }).toBe(true);
   expect(
     seen.filter((name) => name === "subscribe"),
     "one for each process",

@@ -4,11 +4,14 @@ import { createCoordinator, type Coordinator, type CoordinatorOptions } from "@l
 import { redisBackend } from "@leasehold/redis";
 import { checkTokenOrder } from "@leasehold/testing";
 import { Cluster } from "ioredis";
-import { afterAll, beforeAll, beforeEach, expect, inject, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 
 import { startRedis, type RedisServer } from "../servers/index.ts";
 import { CommandMonitor } from "./command-monitor.ts";
 import { Ear, lineUp, passAlong } from "./line-up.ts";
+import { redisClusterForThisFile } from "../servers/for-this-file.ts";
+
+const cluster = await redisClusterForThisFile();
 
 // A server of its own: nobody else's commands are counted. One from the environment may have other clients.
 let server: RedisServer;
@@ -103,22 +106,18 @@ test("a value, an eviction and an announced step are one command each, and those
   await leadership.proclaim("second");
   expect(await monitor.counts(), "proclaim").toEqual({ evalsha: 1 });
 
-  const stop = new AbortController();
-  onTestFinished(() => stop.abort());
   await backend.leases.inspect("connect", { timeoutMs: 2_000 });
   await monitor.since();
   let heard = 0;
-  const listen = async (): Promise<void> => {
-    for await (const _ of backend.leases.watch("default:election:leader", stop.signal)) heard += 1;
-  };
-  for (let i = 0; i < 3; i++) void listen();
+  for (let i = 0; i < 3; i++) backend.leases.watch("default:election:leader", () => void (heard += 1));
   await expect.poll(() => heard).toBe(3);
   expect((await monitor.counts())["subscribe"], "three watchers").toBe(1);
 
   await leadership.proclaim("third");
   await expect.poll(() => heard).toBe(6);
   expect(await monitor.counts(), "proclaim, and nothing by those who hear it").toEqual({ evalsha: 1 });
-  const { resource, owner } = { resource: "default:election:leader", owner: leadership.owner };
+  const resource = { name: "default:election:leader", announce: true };
+  const { owner } = leadership;
   await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });
   await monitor.since();
   await backend.leases.evict({ resource, owner, timeoutMs: 2_000 });
@@ -175,14 +174,14 @@ test("in a Cluster renewing is one command for each name", async () => {
   const names = 12;
   const namespace = randomUUID();
   const monitors = await Promise.all(
-    inject("redisClusterUrls").map((url) =>
+    cluster.urls.map((url) =>
       CommandMonitor.watch(url, ({ args }) => args.some((argument) => argument.includes(namespace))),
     ),
   );
   onTestFinished(async () => {
     await Promise.all(monitors.map((each) => each[Symbol.asyncDispose]()));
   });
-  const client = new Cluster([...inject("redisClusterUrls")]);
+  const client = new Cluster([...cluster.urls]);
   onTestFinished(() => client.disconnect());
   const ear = new Ear();
   await using coordinator = createCoordinator({

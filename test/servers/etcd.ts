@@ -95,7 +95,8 @@ async function etcdRecipes(options: EtcdOptions): Promise<ServerRecipe[]> {
   }));
 }
 
-async function isHealthy({ host, port }: Address): Promise<boolean> {
+/** Whether an etcd answers at this address now, by a question that its members must agree on. Does not throw. */
+export async function isHealthy({ host, port }: Address): Promise<boolean> {
   try {
     const response = await fetch(`http://${host}:${port}/health`, { signal: AbortSignal.timeout(1000) });
     const { health } = (await response.json()) as { health?: unknown };

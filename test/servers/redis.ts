@@ -88,7 +88,8 @@ export function addressOf(url: string, defaultPort = 6379): Address {
   return { host: hostname, port: Number(port || defaultPort) };
 }
 
-function answersPing(address: Address): Promise<boolean> {
+/** Whether a Redis answers at this address now. Does not throw. */
+export function answersPing(address: Address): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(address);
   socket.setTimeout(1000, () => socket.destroy());

@@ -27,8 +27,9 @@ export interface Starters<T> {
 export type ServerLog = (line: string) => void;
 
 const rungs: readonly Rung[] = ["urls", "docker", "path", "apt"];
-// In the environment, so that the processes of one run, test workers for one, say it once between them.
-const saidVariable = "LEASEHOLD_SERVERS_SAID";
+// In the environment, so that the processes of one run, test workers for one, look and say it once between them:
+// "redis-server=path,etcd=docker".
+const takenVariable = "LEASEHOLD_SERVERS_TAKEN";
 // Docker failed to start a kind once: the next server of that kind does not try again.
 const dockerFailures = new Map<string, string>();
 
@@ -37,8 +38,8 @@ export const logToStderr: ServerLog = (line) => console.error(`servers: ${line}`
 
 /**
  * Starts a server on the first rung that bears: addresses from the environment, Docker, the program on PATH, apt.
- * `LEASEHOLD_SERVERS` forces one. Says once per kind and run which rung it is, and why not a higher one.
- * Throws an error that says what to install or set if there is none.
+ * `LEASEHOLD_SERVERS` forces one. Says once per program and run which rung it is, and why not a higher one; the rest of
+ * the run takes the same. Throws an error that says what to install or set if there is none.
  */
 export async function climb<T>(
   kind: ServerKind,
@@ -47,8 +48,9 @@ export async function climb<T>(
 ): Promise<T> {
   const { log = logToStderr, env = process.env } = options;
   const forced = forcedRung(env);
+  const only = forced ?? takenRungs(env).get(keyOf(kind, env));
   const obstacles: string[] = [];
-  for (const rung of forced ? [forced] : rungs) {
+  for (const rung of only ? [only] : rungs) {
     const obstacle = await obstacleOn(rung, kind, env);
     if (obstacle !== undefined) {
       obstacles.push(`${rung}: ${obstacle}`);
@@ -59,7 +61,7 @@ export async function climb<T>(
       await announce(rung, kind, { log, env, obstacles });
       return server;
     } catch (error) {
-      if (rung !== "docker" || forced) throw error;
+      if (rung !== "docker" || only) throw error;
       const failure = `Docker did not start ${kind.image}: ${messageOf(error)}${ryukHint(env)}`;
       dockerFailures.set(kind.program, failure);
       obstacles.push(`docker: ${failure}`);
@@ -123,14 +125,30 @@ async function announce(
   kind: ServerKind,
   { log, env, obstacles }: { log: ServerLog; env: NodeJS.ProcessEnv; obstacles: string[] },
 ): Promise<void> {
-  const said = env[saidVariable]?.split(",") ?? [];
-  const saying = `${kind.name} by ${rung}`;
-  if (said.includes(saying)) return;
-  env[saidVariable] = [...said, saying].join(",");
+  const taken = takenRungs(env);
+  const key = keyOf(kind, env);
+  if (taken.has(key)) return;
+  env[takenVariable] = [...taken.set(key, rung)].map((pair) => pair.join("=")).join(",");
   // Addresses that are not set are nobody's surprise; all else that was passed over is worth saying.
   const why = obstacles.filter((obstacle) => !obstacle.startsWith("urls:")).join("; ");
   const how = await description(rung, kind, env);
-  log(`${saying} (${why ? `${how}; not by ${why}` : how})`);
+  log(`${kind.name} by ${rung} (${why ? `${how}; not by ${why}` : how})`);
+}
+
+/** A Redis and a Redis Cluster are one program and one image; addresses are given for each. */
+function keyOf(kind: ServerKind, env: NodeJS.ProcessEnv): string {
+  return env[kind.urlVariable] ? kind.urlVariable : kind.program;
+}
+
+/** The rungs that this run has taken so far. */
+function takenRungs(env: NodeJS.ProcessEnv): Map<string, Rung> {
+  const pairs = (env[takenVariable] ?? "").split(",").map((pair) => pair.split("="));
+  return new Map(
+    pairs.flatMap(([name, taken]) => {
+      const rung = rungs.find((each) => each === taken);
+      return name !== undefined && rung !== undefined ? [[name, rung] as const] : [];
+    }),
+  );
 }
 
 async function description(rung: Rung, kind: ServerKind, env: NodeJS.ProcessEnv): Promise<string> {

@@ -3,10 +3,14 @@ import { inspect } from "node:util";
 import { createCoordinator, type Backend } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { redisBackend } from "@leasehold/redis";
-import { beforeAll, describe, expect, inject, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 
 import { certificateFor, type Certificate } from "./certificates.ts";
 import { terminateTls } from "./tls-terminator.ts";
+import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
+
+const redisServer = await redisForThisFile();
+const etcdServer = await etcdForThisFile();
 
 let ours: Certificate;
 let otherAuthority: Certificate;
@@ -21,11 +25,11 @@ beforeAll(async () => {
 
 const stores: Record<string, { url: () => string; open: (port: number, ca: Buffer) => Backend }> = {
   redis: {
-    url: () => inject("redisUrl"),
+    url: () => redisServer.url,
     open: (port, ca) => redisBackend({ host: "127.0.0.1", port, tls: { ca }, password: "canary-password" }),
   },
   etcd: {
-    url: () => inject("etcdHosts")[0]!,
+    url: () => etcdServer.hosts[0]!,
     open: (port, ca) =>
       etcdBackend(
         { hosts: `https://127.0.0.1:${port}`, credentials: { rootCertificate: ca } },

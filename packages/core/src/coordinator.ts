@@ -1,39 +1,55 @@
 import { checkCount, checkDuration, checkName, checkNamespace, checkTtl } from "./base/arguments.ts";
-import type { Backend, ClaimView, Traits } from "./contract/backend.ts";
-import { decodeClaimValue, type ClaimOrigin } from "./recipes/claim-value.ts";
+import { systemRandom, type Random } from "./base/random.ts";
+import { Context } from "./context.ts";
+import type { Backend, Traits } from "./contract/backend.ts";
+import type { ClaimView } from "./contract/lease-store.ts";
+import type { Resource } from "./contract/lease-store.ts";
 import { invalidArgument } from "./errors.ts";
 import { eventSink, type EventListener } from "./events.ts";
-import { createElection, type Election, type ElectionOptions } from "./recipes/election.ts";
-import { createIdempotency } from "./idempotency/scoped-idempotency.ts";
+import { Admission } from "./idempotency/admission.ts";
 import type { Idempotency, IdempotencyOptions } from "./idempotency/idempotency.ts";
-import { resourceOf } from "./recipes/line-resource.ts";
+import { createIdempotency } from "./idempotency/scoped-idempotency.ts";
+import { Session } from "./lease/session.ts";
+import { decodeClaimValue, type ClaimOrigin } from "./recipes/claim-value.ts";
+import { createElection, type Election, type ElectionOptions } from "./recipes/election.ts";
 import { createLock, type Lock } from "./recipes/lock.ts";
 import { createMembership, type Membership } from "./recipes/membership.ts";
-import { systemRandom, type Random } from "./base/random.ts";
 import { createReadWriteLock, type ReadWriteLock } from "./recipes/read-write-lock.ts";
+import { recipes, resourceOf, type Recipe } from "./recipes/resource.ts";
 import { createSemaphore, type Semaphore } from "./recipes/semaphore.ts";
-import { Session } from "./lease/session.ts";
 
 export interface CoordinatorOptions {
-  /** Where claims are kept. Closed with the last coordinator that uses it. */
+  /** Where claims are kept. The last coordinator that uses a backend closes it. */
   readonly backend: Backend;
-  /** Keeps names of services apart that share a store, and names the keys that access rules speak of. Default `default`. */
+  /**
+   * Keeps the names of services apart that share a store; access rules of the store speak of it. 1
+   * to 64 letters, digits, dots, underscores or dashes. Default `default`.
+   */
   readonly namespace?: string;
-  /** Default ttl of leases, in milliseconds. Default 15,000. */
+  /** The ttl of leases, in milliseconds, where a call does not say. Default 15,000. */
   readonly ttlMs?: number;
-  /** Default wait in line, in milliseconds; Infinity is allowed. Default 30,000. */
+  /**
+   * How long calls wait in line, in milliseconds, where a call does not say. Infinity is allowed.
+   * Default 30,000.
+   */
   readonly waitMs?: number;
-  /** Told of everything that happens to this coordinator's claims. Also published on `node:diagnostics_channel`. */
+  /**
+   * Hears everything that happens to this coordinator's claims and executions. The same events are
+   * published on `node:diagnostics_channel`. Default: none.
+   */
   readonly onEvent?: EventListener;
-  /** Who this is, for people who inspect a line: a service, a role. At most 512 bytes. */
+  /** Says who this is (a service, a role) to people who inspect a line. At most 512 bytes. */
   readonly label?: string;
   /** How many claims may wait for one name. Default 1,000. */
   readonly maxWaitersPerName?: number;
   /** How many acquire calls of this coordinator may be pending. Default 10,000. */
   readonly maxWaiters?: number;
-  /** How long `close` waits for running bodies, and after which a body that ignores its signal is reported. Default 5,000. */
+  /**
+   * How long `close` waits for running bodies, in milliseconds. A body that ignores its aborted
+   * signal for so long is reported as `stuck`. Default 5,000.
+   */
   readonly graceMs?: number;
-  /** Where owners and jitter are drawn. Default: the system's generator. For tests. */
+  /** Where owners and jitter are drawn. For tests. Default: the system's generator. */
   readonly random?: Random;
 }
 
@@ -46,45 +62,59 @@ export interface ClaimDescription {
   readonly remainingMs: number;
   /** Whether it was evicted: it can no longer be renewed. */
   readonly evicted: boolean;
-  /** Who it says it is; null when the stored text is not what this SDK writes. */
+  /** Who made it, by its own account. Null: this SDK did not write the stored text. */
   readonly origin: ClaimOrigin | null;
 }
 
-/** The recipes, as `inspect` and `evict` know them. Each has names of its own. */
-export type Recipe = "lock" | "semaphore" | "readWriteLock" | "election" | "membership";
-
+/** What `inspect` shows of a name. */
 export interface Inspection {
-  /** Who holds it, oldest first. */
+  /** Who holds the name, oldest first. */
   readonly holders: readonly ClaimDescription[];
   /** Who waits, in order. */
   readonly line: readonly ClaimDescription[];
 }
 
+/** The recipes of one process on one store. */
 export interface Coordinator extends AsyncDisposable {
-  /** What differs between stores: those of this coordinator's. */
+  /** What this coordinator's store promises, where stores differ. */
   readonly traits: Traits;
-  /** A fair lock by this name (1 to 512 bytes). Costs nothing until it is acquired. */
+  /** A fair lock of this name (1 to 512 bytes). It costs nothing until it is acquired. */
   lock(name: string): Lock;
   /** A fair, weighted semaphore of that many permits (1 to 2^31-1). */
   semaphore(name: string, options: { readonly permits: number }): Semaphore;
   /** Readers together, writers alone, in order of arrival. */
   readWriteLock(name: string): ReadWriteLock;
-  /** A leader at a time, and terms that grow. */
+  /** One leader at a time, in terms that grow. */
   election(name: string, options: ElectionOptions): Election;
   /** Who is there. */
   membership(name: string): Membership;
   /**
-   * At most one believed execution, and one result, for each key of this scope. The scope is what keeps tenants and operations
-   * apart: the same key in two scopes never meets. 1 to 512 bytes, as keys.
+   * Idempotency keys: for each key of this scope at most one execution is believed at a time, and
+   * one result is kept. The scope (1 to 512 bytes) keeps tenants and operations apart: the same key
+   * in two scopes never meets.
    */
   idempotency(scope: string, options?: IdempotencyOptions): Idempotency;
-  /** Who holds and who waits for this name, the dead left out. One round trip. `recipe`: default `lock`. */
+  /**
+   * Who holds this name, and who waits for it; the dead are left out. One round trip. `recipe`
+   * defaults to `lock`. Rejects with `BACKEND_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `INVALID_ARGUMENT`
+   * or `CLOSED`.
+   *
+   * @example
+   * const { holders, line } = await coordinator.inspect("order:42");
+   * console.log(holders[0]?.origin?.host, `and ${line.length} wait`);
+   */
   inspect(name: string, options?: { readonly recipe?: Recipe }): Promise<Inspection>;
   /**
-   * For operators: takes a claim away from its owner, as `inspect` shows it. It can no longer be renewed; its holder is told
-   * by its next renewal, and it frees when the holder acknowledges, or at its expiry: so nobody overlaps. With `force` it
-   * frees at once, **while its holder may still believe**, for up to one ttl: only fencing holds then. True when there was
-   * such a claim.
+   * For operators: takes a claim away from its owner, as `inspect` shows it. True when there was
+   * such a claim. Rejects as `inspect` does.
+   *
+   * The claim can no longer be renewed, and its next renewal tells its holder. It frees when the
+   * holder releases it, or at its expiry. So nobody overlaps. With `force` (default false) it frees
+   * at once, **while its holder may still believe**, for up to one ttl: only fencing holds then.
+   *
+   * @example
+   * const { holders } = await coordinator.inspect("order:42");
+   * for (const { owner } of holders) await coordinator.evict("order:42", owner);
    */
   evict(
     name: string,
@@ -92,24 +122,28 @@ export interface Coordinator extends AsyncDisposable {
     options?: { readonly recipe?: Recipe; readonly force?: boolean },
   ): Promise<boolean>;
   /**
-   * Whether `dependency` (a client, a URL, a backend) is the very store that this coordinator stands on. A circuit breaker
-   * that keeps its state there must not guard it.
-   */
-  livesOn(dependency: unknown): boolean;
-  /**
-   * Ends every wait (`CLOSED`), aborts every lease's signal, awaits running bodies for up to `graceMs`, releases in
-   * parallel, and closes the backend if no other coordinator uses it. Never rejects because a store is down: what could not
-   * be released expires. A body that outlives the grace keeps its name for what is left of its ttl.
+   * Ends every wait (`CLOSED`), aborts the signal of every lease, awaits running bodies for up to
+   * `graceMs`, and releases all leases in parallel. Then it closes the backend, if no other
+   * coordinator uses it. Never rejects because a store is down: a claim that could not be released
+   * expires. A body that outlives the grace keeps its name for what is left of its ttl.
+   *
+   * @example
+   * process.once("SIGTERM", () => void coordinator.close());
    */
   close(): Promise<void>;
+  /** Closes: `await using coordinator = createCoordinator(…)`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 const requestTimeoutMs = 5_000;
-const recipes: readonly Recipe[] = ["lock", "semaphore", "readWriteLock", "election", "membership"];
-const announced: readonly Recipe[] = ["election", "membership"];
 
-/** Throws `INVALID_ARGUMENT` on any option out of bounds. */
+/**
+ * Makes a coordinator. It connects to nothing by itself: its backend does. Throws
+ * `INVALID_ARGUMENT` on any option out of bounds.
+ *
+ * @example
+ * const coordinator = createCoordinator({ backend: memoryBackend(), namespace: "billing" });
+ */
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const backend = options?.backend;
   if (typeof backend?.leases?.acquire !== "function")
@@ -120,22 +154,26 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     graceMs: checkDuration("graceMs", options.graceMs ?? 5_000),
     label: options.label === undefined ? undefined : checkName("label", options.label),
   };
-  const session = new Session({
+  const limits = {
+    maxWaitersPerName: checkCount("maxWaitersPerName", options.maxWaitersPerName ?? 1_000, 100_000),
+    maxWaiters: checkCount("maxWaiters", options.maxWaiters ?? 10_000, 1_000_000),
+  };
+  const context = new Context({
     backend,
     namespace: checkNamespace(options.namespace ?? "default"),
     random: options.random ?? systemRandom,
     emit: eventSink(options.onEvent),
-    maxWaitersPerName: checkCount("maxWaitersPerName", options.maxWaitersPerName ?? 1_000, 100_000),
-    maxWaiters: checkCount("maxWaiters", options.maxWaiters ?? 10_000, 1_000_000),
   });
+  const session = new Session(context, limits);
+  const admission = new Admission(context);
   const close = (): Promise<void> => session.close(defaults.graceMs);
   const named = (name: string): string => {
-    session.assertOpen();
+    context.assertOpen();
     return checkName("name", name);
   };
-  const line = (name: string, recipe: Recipe = "lock"): string => {
+  const resource = (name: string, recipe: Recipe = "lock"): Resource => {
     if (!recipes.includes(recipe)) throw invalidArgument(`recipe must be one of ${recipes.join(", ")}.`);
-    return resourceOf(session, recipe, named(name));
+    return resourceOf(context.namespace, recipe, named(name));
   };
   return {
     lock: (name) => createLock(session, named(name), defaults),
@@ -144,28 +182,21 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     election: (name, candidacy) => createElection(session, named(name), candidacy, defaults),
     membership: (name) => createMembership(session, named(name), defaults),
     idempotency: (scope, policy = {}) => {
-      session.assertOpen();
-      return createIdempotency(session, checkName("scope", scope), policy, defaults);
+      context.assertOpen();
+      return createIdempotency(context, admission, checkName("scope", scope), policy, defaults);
     },
     inspect: async (name, { recipe } = {}) => {
-      const { holders, line: waiting } = await backend.leases.inspect(line(name, recipe), {
-        timeoutMs: requestTimeoutMs,
-      });
-      return { holders: holders.map(describe), line: waiting.map(describe) };
+      const options = { timeoutMs: requestTimeoutMs };
+      const { holders, line } = await backend.leases.inspect(resource(name, recipe).name, options);
+      return { holders: holders.map(describe), line: line.map(describe) };
     },
     evict: async (name, owner, { recipe = "lock", force = false } = {}) => {
       if (!/^[0-9a-f]{32}$/.test(owner))
         throw invalidArgument("owner must be 32 hexadecimal digits, as inspect shows it.");
-      const request = {
-        resource: line(name, recipe),
-        owner,
-        announce: announced.includes(recipe),
-        timeoutMs: requestTimeoutMs,
-      };
+      const request = { resource: resource(name, recipe), owner, timeoutMs: requestTimeoutMs };
       return force ? backend.leases.release(request) : backend.leases.evict(request);
     },
     traits: backend.traits,
-    livesOn: (dependency) => dependency === backend || backend.livesOn(dependency),
     close,
     [Symbol.asyncDispose]: close,
   };

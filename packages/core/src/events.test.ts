@@ -7,7 +7,7 @@ import { createCoordinator } from "./coordinator.ts";
 import type { LeaseholdEvent } from "./events.ts";
 import { memoryBackend } from "./memory/index.ts";
 
-it("tells the callback and the diagnostics channel the same, and no owner in full", async () => {
+it("tells the callback and the diagnostics channel the same, and never a full owner", async () => {
   const published: unknown[] = [];
   const listen = (event: unknown): void => void published.push(event);
   const channels = ["acquired", "queued", "granted", "released"].map((type) => `leasehold:${type}`);

@@ -3,14 +3,14 @@ import { expect, it } from "vitest";
 import { isLeaseholdError } from "./errors.ts";
 import { createFencingGuard } from "./fencing-guard.ts";
 
-it("accepts a growing sequence of holders, each as often as it comes", () => {
+it("accepts holders whose tokens grow, each as often as it comes", () => {
   const guard = createFencingGuard();
   expect(guard.highest).toBe(null);
   for (const token of [5n, 5n, 9n, 9n, 12n]) guard.claim(token);
   expect(guard.highest).toBe(12n);
 });
 
-it("refuses a holder whose time is over, from the moment its successor first came, if only to read", () => {
+it("refuses a holder as soon as its successor has claimed, be it only to read", () => {
   const guard = createFencingGuard();
   guard.claim(5n);
   guard.claim(9n);
@@ -26,7 +26,7 @@ it("refuses a holder whose time is over, from the moment its successor first cam
   expect(guard.highest).toBe(9n);
 });
 
-it("lets a reader look without claiming", () => {
+it("checks a reader's token without claiming", () => {
   const guard = createFencingGuard();
   guard.claim(5n);
   guard.check(9n);
@@ -34,7 +34,7 @@ it("lets a reader look without claiming", () => {
   expect(guard.highest).toBe(5n);
 });
 
-it("starts where the resource left off, and takes nothing but tokens", () => {
+it("starts at the token that the resource remembers, and refuses what is no token", () => {
   const guard = createFencingGuard({ highest: 7n });
   expect(() => guard.claim(6n)).toThrow(/stale/);
   for (const token of [7, "8", -1n, undefined])

@@ -1,6 +1,7 @@
 export { createCoordinator } from "./coordinator.ts";
-export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection, Recipe } from "./coordinator.ts";
-export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/line-resource.ts";
+export type { ClaimDescription, Coordinator, CoordinatorOptions, Inspection } from "./coordinator.ts";
+export type { Recipe } from "./recipes/resource.ts";
+export type { AcquireOptions, RunOptions, TryAcquireOptions } from "./recipes/acquire-options.ts";
 export type { Lock } from "./recipes/lock.ts";
 export type { Semaphore } from "./recipes/semaphore.ts";
 export type { ReadWriteLock } from "./recipes/read-write-lock.ts";
@@ -34,7 +35,7 @@ export { resultCodec } from "./idempotency/result-codec.ts";
 export type { ResultCodec } from "./idempotency/result-codec.ts";
 export { isStoredFailure, StoredFailure } from "./idempotency/stored-failure.ts";
 
-// Symbols above are for users. Symbols below are for authors of backends.
+// The symbols above are for users. The symbols below are for authors of backends.
 
 export { again, Backoff } from "./base/again.ts";
 export type { Pace, Tries } from "./base/again.ts";
@@ -44,7 +45,6 @@ export { Belief } from "./lease/belief.ts";
 export type { Proof } from "./lease/belief.ts";
 export { invalidArgument } from "./errors.ts";
 export { staleToken } from "./fencing-guard.ts";
-export { ChangeFeed } from "./base/change-feed.ts";
 export { encodeName } from "./base/encode-name.ts";
 export type {
   BeginReply,
@@ -61,14 +61,13 @@ export type {
   InProgress,
   Mismatch,
 } from "./contract/idempotency-store.ts";
+export type { Backend, Degradation, Traits } from "./contract/backend.ts";
+export type { CallOptions, ChangeListener } from "./contract/call-options.ts";
 export type {
   Acknowledged,
   AcquireRequest,
-  Backend,
-  CallOptions,
   ClaimRef,
   ClaimView,
-  Degradation,
   Evicted,
   Gone,
   Granted,
@@ -82,7 +81,8 @@ export type {
   Renewed,
   RenewAnswer,
   RenewRequest,
+  Resource,
+  ShapedResource,
   Snapshot,
-  Traits,
   Unanswered,
-} from "./contract/backend.ts";
+} from "./contract/lease-store.ts";

@@ -1,6 +1,7 @@
 import type {
   BeginReply,
   BeginRequest,
+  ChangeListener,
   Degradation,
   ExtendReply,
   ExtendRequest,
@@ -28,7 +29,10 @@ import { MalformedRecord } from "./idempotency/seen-record.ts";
 /** What a store of records stands on besides its own. */
 export interface Foundation {
   readonly calls: Calls;
-  /** The leases of this process, which its claims are on too, and who looks after what is left on them. */
+  /**
+   * The leases of this process, which its claims are on too, and who looks after what is left on
+   * them.
+   */
   readonly leases: SharedLeases;
   readonly sweeper: Sweeper;
   readonly random: Random;
@@ -36,12 +40,13 @@ export interface Foundation {
 }
 
 /**
- * Records as two keys in etcd: what has become of a record, on a lease for its retention, and whose execution is the present
- * one, on the lease of its process. So the end of a process ends its executions, and not its results. The token of an
- * execution is the revision of the record that began it, so tokens grow for as long as the cluster keeps its data.
+ * Records as two keys in etcd: what has become of a record, on a lease for its retention, and whose
+ * execution is the present one, on the lease of its process. So the end of a process ends its
+ * executions, and not its results. The token of an execution is the revision of the record that
+ * began it, so tokens grow for as long as the cluster keeps its data.
  *
- * Requests that say `watched` are like any others: whoever watches a record watches its keys, so the store itself tells of
- * every change, and of a lease that runs out too.
+ * Requests that say `watched` are like any others: whoever watches a record watches its keys, so
+ * the store itself tells of every change, and of a lease that runs out too.
  */
 export class EtcdIdempotencyStore implements IdempotencyStore {
   /** etcd takes requests of 1.5 MiB, unless it is told otherwise (`--max-request-bytes`). */
@@ -78,17 +83,22 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
     return this.#telling(request.record, () => finishExecution(this.#parts, request));
   }
 
-  watch(record: string, signal: AbortSignal): AsyncIterable<void> {
+  watch(record: string, listener: ChangeListener): () => void {
     if (this.#closed) throw closedError();
-    return this.#watches.watch(record, signal);
+    return this.#watches.watch(record, listener);
   }
 
-  /** The leases of this process on which executions hang that were not ended: they must lapse, and not be revoked. */
+  /**
+   * The leases of this process on which executions hang that were not ended: they must lapse, and
+   * not be revoked.
+   */
   get leasesInUse(): ReadonlySet<SharedLease> {
     return this.#parts.executions.leases;
   }
 
-  /** Ends the watches. Neither results nor executions end with it: those are kept, and these lapse. */
+  /**
+   * Ends the watches. Neither results nor executions end with it: those are kept, and these lapse.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,6 +1,7 @@
 import {
   type AcquireRequest,
   type CallOptions,
+  type ChangeListener,
   type ClaimRef,
   type Degradation,
   type Granted,
@@ -19,6 +20,7 @@ import { acquireClaim, type Parts } from "./steps/acquire.ts";
 import type { Calls } from "./rpc/calls.ts";
 import { deleteClaim, type Doomed } from "./ownership/claim-deletion.ts";
 import type { ClaimKeys } from "./format/claim-keys.ts";
+import { named } from "./format/claim-request.ts";
 import { closedError } from "./rpc/closed-error.ts";
 import { evictClaim } from "./steps/evict.ts";
 import { inspectResource } from "./line/inspection.ts";
@@ -35,8 +37,8 @@ import { SharedLeases } from "./leases/shared-leases.ts";
 import { Sweeper } from "./ownership/sweeper.ts";
 
 /**
- * Claims as keys in etcd. Requests that say `announce` are like any others: whoever watches a resource watches its keys, so
- * the store itself tells of every change, expiry included.
+ * Claims as keys in etcd. Resources that announce are like any others: whoever watches a resource
+ * watches its keys, so the store itself tells of every change, expiry included.
  */
 export class EtcdLeaseStore implements LeaseStore {
   readonly #parts: Parts;
@@ -72,7 +74,10 @@ export class EtcdLeaseStore implements LeaseStore {
     );
   }
 
-  /** The leases of this process, which claims share with whoever else has keys that must end with it. */
+  /**
+   * The leases of this process, which claims share with whoever else has keys that must end with
+   * it.
+   */
   get sharedLeases(): SharedLeases {
     return this.#parts.leases;
   }
@@ -83,16 +88,17 @@ export class EtcdLeaseStore implements LeaseStore {
 
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
     this.#assertOpen();
-    return acquireClaim(this.#parts, request);
+    return acquireClaim(this.#parts, { ...named(request), capacity: request.resource.capacity });
   }
 
   async renew(requests: readonly RenewRequest[], options: CallOptions): Promise<RenewAnswer[]> {
     if (this.#closed) return requests.map(() => ({ kind: "unanswered", error: closedError() }));
-    return renewClaims(this.#parts, requests, options);
+    return renewClaims(this.#parts, requests.map(named), options);
   }
 
-  async release({ resource, owner, timeoutMs, departedForMs = 0 }: ReleaseRequest): Promise<boolean> {
+  async release(request: ReleaseRequest): Promise<boolean> {
     this.#assertOpen();
+    const { resource, owner, timeoutMs, departedForMs = 0 } = named(request);
     const { calls, keys, roster, watches, sweeper } = this.#parts;
     const nowMs = calls.now().monoMs;
     const record = roster.release({ resource, owner }, nowMs, departedForMs);
@@ -116,7 +122,7 @@ export class EtcdLeaseStore implements LeaseStore {
   async propose(request: ProposeRequest): Promise<boolean> {
     this.#assertOpen();
     try {
-      return await proposeValue(this.#parts, request);
+      return await proposeValue(this.#parts, named(request));
     } catch (error) {
       throw toLeaseholdError(error, "proposal", true);
     }
@@ -124,12 +130,12 @@ export class EtcdLeaseStore implements LeaseStore {
 
   async evict(request: ClaimRef & CallOptions): Promise<boolean> {
     this.#assertOpen();
-    return evictClaim(this.#parts, request);
+    return evictClaim(this.#parts, named(request));
   }
 
-  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
+  watch(resource: string, listener: ChangeListener): () => void {
     this.#assertOpen();
-    return this.#resourceWatches.watch(resource, signal);
+    return this.#resourceWatches.watch(resource, listener);
   }
 
   async inspect(resource: string, options: CallOptions): Promise<Snapshot> {
@@ -151,9 +157,10 @@ export class EtcdLeaseStore implements LeaseStore {
   }
 
   /**
-   * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is left to lapse: whoever
-   * acquired it may still be at work, and nobody else may be let in before its ttl has passed. `alsoInUse`: leases on which
-   * others have something that must lapse likewise.
+   * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is
+   * left to lapse: whoever acquired it may still be at work, and nobody else may be let in before
+   * its ttl has passed. `alsoInUse`: leases on which others have something that must lapse
+   * likewise.
    */
   async close(timeoutMs: number, alsoInUse: () => Iterable<SharedLease>): Promise<void> {
     if (this.#closed) return;
@@ -170,7 +177,10 @@ export class EtcdLeaseStore implements LeaseStore {
   }
 }
 
-/** By ticket, if it is known for certain which claim the owner has; else by the owner, which the value names. */
+/**
+ * By ticket, if it is known for certain which claim the owner has; else by the owner, which the
+ * value names.
+ */
 function doomedOf({ key, owner, claim, pending, doubtful }: OwnerRecord): Doomed {
   return claim === undefined || doubtful || pending > 0 ? { key, owner } : { key, ticket: claim.ticket };
 }

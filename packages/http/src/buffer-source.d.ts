@@ -1,2 +1,2 @@
-/** A type of the browsers' library that the declarations of structured-headers use, and Node's do not have. */
+/** The declarations of structured-headers use this type of the browsers' library. Node has none. */
 type BufferSource = ArrayBufferView | ArrayBuffer;

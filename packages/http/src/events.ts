@@ -12,7 +12,10 @@ interface RequestEvent {
   readonly status: number;
 }
 
-/** What became of a request that came with a key, or should have. Delivered to `onEvent`, and published on `leasehold:http`. */
+/**
+ * What became of a request that came with a key, or should have. Delivered to `onEvent`, and
+ * published on `leasehold:http`.
+ */
 export type HttpEvent =
   /** Its handler ran. `record` says whether the response is replayed from now on. */
   | (RequestEvent & {
@@ -21,7 +24,7 @@ export type HttpEvent =
       readonly record: RecordState;
       readonly attempt: number;
     })
-  /** Its handler ran, and that is stored, but the response is not: a later call is told so, and gets no result. */
+  /** Its handler ran, and that is stored, but not its response: a later call gets no result. */
   | (RequestEvent & {
       readonly outcome: "not-kept";
       readonly scope: string;
@@ -30,7 +33,7 @@ export type HttpEvent =
     })
   /** An earlier response was sent again. `attempt`: of the execution that it came from. */
   | (RequestEvent & { readonly outcome: "replayed"; readonly scope: string; readonly attempt: number })
-  /** It got a problem. `scope`: null where it was refused before that was known. */
+  /** It got a problem. `scope`: null if it was refused before the scope was known. */
   | (RequestEvent & {
       readonly outcome: "refused";
       readonly scope: string | null;
@@ -39,7 +42,7 @@ export type HttpEvent =
 
 export type HttpEventListener = (event: HttpEvent) => void;
 
-/** A listener that throws must not change what a client gets, and must not be silent either: it becomes a process warning. */
+/** A listener's error must not change what a client gets: it becomes a process warning. */
 export function httpEventSink(listener?: HttpEventListener): HttpEventListener {
   return (event) => {
     try {

@@ -5,16 +5,21 @@ import { serveFetch } from "./fetch/serve-fetch.ts";
 import type { IdempotencyKeyOptions } from "./options.ts";
 import { Protection } from "./protection.ts";
 
-/** `context` is null for a request that is not protected: another method, or no key where none is required. */
+/**
+ * `context` is null for a request that is not protected: one with another method, or without a key
+ * where none is required.
+ */
 export type FetchHandler = (request: Request, context: ExecutionContext | null) => Promise<Response>;
 
 /**
- * The Idempotency-Key header for handlers that make a `Response` of a `Request`: at most one execution is believed for each key,
- * and its response is what every repetition gets, with `Idempotent-Replayed: true`.
+ * The Idempotency-Key header for handlers that make a `Response` of a `Request`. At most one
+ * execution is believed for each key. Every repetition gets its response, with
+ * `Idempotent-Replayed: true`.
  *
- * The handler gets a request whose body can be read, whose signal is that of the execution: the client's disconnect does not
- * end it. An error of the handler's own is thrown on, and what it did counts as unknown. Everything else that can go wrong is an
- * answer, as `application/problem+json`.
+ * The handler gets a request whose body can be read. The request's signal is that of the execution:
+ * a client that disconnects does not end it. An error of the handler's own is thrown on, and what
+ * the handler did counts as unknown. Everything else that can go wrong becomes an answer, as
+ * `application/problem+json`.
  *
  * Throws `INVALID_ARGUMENT` on any option out of bounds.
  */

@@ -15,10 +15,10 @@ const defaults = [
   "vary",
 ];
 
-/** Without these the body cannot be read: kept whatever `keepHeaders` says. */
+/** Without these the body cannot be read. They are kept whatever `keepHeaders` says. */
 const ofTheBody = ["content-type", "content-encoding"];
 
-/** Of one connection or one message, not of the result. */
+/** These belong to one connection or one message, not to the result. */
 const never: Readonly<Record<string, string>> = {
   "set-cookie": "a replay would hand one client's session to whoever repeats its key",
   "set-cookie2": "a replay would hand one client's session to whoever repeats its key",
@@ -36,8 +36,9 @@ const never: Readonly<Record<string, string>> = {
 export type HeaderKeeper = (headers: readonly HeaderField[]) => HeaderField[];
 
 /**
- * Picks the headers that are stored with a response. Everything else stays with the first answer: cookies, request ids, dates.
- * Throws `INVALID_ARGUMENT` for a name that must never be replayed, or is none.
+ * Picks the headers that are stored with a response. Everything else stays with the first answer:
+ * cookies, request ids, dates. Throws `INVALID_ARGUMENT` for a name that must never be replayed,
+ * and for what is no header name.
  */
 export function headerKeeper(keepHeaders: readonly string[] = defaults): HeaderKeeper {
   if (!Array.isArray(keepHeaders)) throw invalidArgument("keepHeaders must be a list of header names.");

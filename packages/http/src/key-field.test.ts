@@ -52,6 +52,6 @@ test("from 1 to 255 characters, in one line", () => {
   expect(readKey([`"${"k".repeat(256)}"`], strict)).toBe("malformed");
   expect(readKey(["k".repeat(256)], lenient)).toBe("malformed");
   expect(readKey([], strict)).toBe("missing");
-  // Two halves that a comma would join to a whole.
+  // Two halves that a comma would join to a whole key.
   expect(readKey(['"a', 'b"'], strict)).toBe("malformed");
 });

@@ -2,14 +2,16 @@ import { parseItem } from "structured-headers";
 
 const longestKey = 255;
 /**
- * Without quotes: what may stand in a URL, and so every UUID, ULID and base64. No comma, for two fields that were joined are no
- * key; and not what begins another kind of Structured Field.
+ * A key without quotes: what may stand in a URL, and so every UUID, ULID and base64. It has no
+ * comma, since two joined fields are no key. It does not begin as another kind of Structured Field
+ * does.
  */
 const unquoted = /^[\w/+][\w.~:/?@!$&'()*+=%-]*$/;
 
 /**
- * The key in the field lines of `Idempotency-Key`, or why there is none. Strictly a Structured-Field string (RFC 9651); its
- * parameters mean nothing, and are ignored. With `acceptUnquoted` a bare key, too; `"a"` and `a` are then the same key.
+ * The key in the field lines of `Idempotency-Key`, or why there is none. Strictly, a key is a
+ * Structured-Field string (RFC 9651). Its parameters mean nothing, and are ignored. With
+ * `acceptUnquoted` a bare key is accepted, too; `"a"` and `a` are then the same key.
  */
 export function readKey(
   lines: readonly string[],

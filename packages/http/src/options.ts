@@ -10,7 +10,7 @@ import { headerKeeper } from "./kept-headers.ts";
 import { responseCodec } from "./response-codec.ts";
 import { statusPolicy } from "./status-policy.ts";
 
-/** `R`: the request as the framework knows it. `B`: its body, as far as it has been read by then. */
+/** `R`: the request as the framework knows it. `B`: its body, as far as it has been read. */
 export interface IdempotencyKeyOptions<R, B> extends Pick<
   IdempotencyOptions,
   | "leaseMs"
@@ -23,40 +23,47 @@ export interface IdempotencyKeyOptions<R, B> extends Pick<
   | "failOpen"
 > {
   /**
-   * Whose keys these are: the tenant, as authentication found it, and the operation. The same key in two scopes never meets;
-   * in one scope everybody gets everybody's results. Mandatory, and there is no default: an empty one, or one with a part that is
-   * missing (`undefined/charges`), is `INVALID_ARGUMENT`, which the framework makes a 500 of. At most 512 bytes.
+   * Whose keys these are: the tenant, as authentication found it, and the operation. The same key
+   * in two scopes never meets; in one scope every client gets every other client's results. It is
+   * mandatory, and has no default. An empty scope, or one with a missing part
+   * (`undefined/charges`), is `INVALID_ARGUMENT`, which the framework answers with a 500. At most
+   * 512 bytes.
    */
   readonly scope: (request: R) => string | Promise<string>;
   /** Which methods it is for; others pass through. Default: POST and PATCH. */
   readonly methods?: readonly string[];
-  /** Whether a request without a key gets a 400. Default true; with false it passes through, without any protection. */
+  /** Whether a request without a key gets a 400. Default true. With false it runs unprotected. */
   readonly required?: boolean;
   /** Whether a key may come without its quotes, which the standard demands. Default false. */
   readonly acceptUnquoted?: boolean;
   /**
-   * What makes two requests the same one: anything that JSON can say, or bytes. Default: method, path with query, and the body,
-   * as canonical JSON if it is JSON. Multipart bodies need one of your own: clients draw a new boundary each time.
+   * What makes two requests the same: anything that JSON can say, or bytes. Default: method, path
+   * with query, and the body, as canonical JSON if it is JSON. Multipart bodies need a fingerprint
+   * of your own: clients draw a new boundary each time.
    */
   readonly fingerprint?: (request: R, body: B) => unknown;
-  /** The largest body that is read, in bytes; above it, a 413. Where a body parser was first, its own limit counts. Default 1 MiB. */
+  /**
+   * The largest body that is read, in bytes; a larger one gets a 413. Where a body parser was
+   * first, its own limit counts. Default 1 MiB.
+   */
   readonly maxRequestBytes?: number;
   /**
-   * Which headers are stored with a response, besides Content-Type and Content-Encoding. Default: Cache-Control,
-   * Content-Disposition, Content-Language, Content-Location, ETag, Last-Modified, Link, Location, Vary. Never Set-Cookie:
-   * naming it is `INVALID_ARGUMENT`.
+   * Which headers are stored with a response, besides Content-Type and Content-Encoding. Default:
+   * Cache-Control, Content-Disposition, Content-Language, Content-Location, ETag, Last-Modified,
+   * Link, Location, Vary. Never Set-Cookie: naming it is `INVALID_ARGUMENT`.
    */
   readonly keepHeaders?: readonly string[];
   /**
-   * What a 5xx says of the execution. `unknown` (default): something may have happened; the key stays taken until its lease
-   * ends, and then `onExpired` decides. `released`: nothing has happened, and the next call executes: only where that is sure.
+   * What a 5xx says of the execution. `unknown` (default): something may have happened; the key
+   * stays taken until its lease ends, and then `onExpired` decides. `released`: nothing has
+   * happened, and the next call executes. Use it only where that is sure.
    */
   readonly on5xx?: "unknown" | "released";
   /** Replaces the whole policy: what a status says of the execution. */
   readonly classifyStatus?: (status: number) => Disposition;
-  /** What the names of problems are appended to, to make their `type`. Default `urn:problem-type:idempotency:`. */
+  /** A problem's `type` is this and its name. Default `urn:problem-type:idempotency:`. */
   readonly problemTypes?: string;
-  /** Told what became of each request. Also published on `node:diagnostics_channel`, as `leasehold:http`. */
+  /** Told what became of each request. Also on the diagnostics channel `leasehold:http`. */
   readonly onEvent?: HttpEventListener;
 }
 
@@ -100,7 +107,7 @@ export function checkOptions<R, B>(
     codec: responseCodec(headerKeeper(options.keepHeaders)),
     classifyResult: dispositionOf(options.classifyStatus ?? statusPolicy(on5xx)),
   };
-  // It checks them all, and a scope costs nothing before its first call.
+  // This checks all of them, and a scope costs nothing before its first call.
   coordinator.idempotency("options", store);
   return {
     scope: options.scope,
@@ -122,11 +129,11 @@ function storeOptions<R, B>(options: IdempotencyKeyOptions<R, B>): IdempotencyOp
   return { leaseMs, retentionMs, conflict, waitMs, onExpired, maxDurationMs, maxResultBytes, failOpen };
 }
 
-/** An effect that may have happened must not be lost to a policy that throws, or answers nonsense. */
+/** A policy that throws, or returns nonsense, must not lose an effect that may have happened. */
 function dispositionOf(policy: (status: number) => Disposition): (value: unknown) => Disposition {
   return (value) => {
     const { status, unhandled } = value as { readonly status: number; readonly unhandled: boolean };
-    // Whatever the policy says of a 5xx that was meant as one: nobody meant this.
+    // The policy speaks of a 5xx that a handler meant. Nobody meant this one.
     if (unhandled && status >= 500) return "unknown";
     try {
       const disposition = policy(status);

@@ -9,8 +9,9 @@ export interface PlainResponse {
 }
 
 /**
- * Why a response is not kept. `stream`: it was still being made when its handler was done with it, or says that it is a stream.
- * `too-large`: more than `maxResultBytes`. `interrupted`: it broke off in the middle.
+ * Why a response is not kept. `stream`: it was still being made when its handler had returned it,
+ * or it says that it is a stream. `too-large`: it has more than `maxResultBytes`. `interrupted`: it
+ * broke off in the middle.
  */
 export type Unkept = "stream" | "too-large" | "interrupted";
 
@@ -25,11 +26,11 @@ export interface Outgoing {
   readonly unhandled: boolean;
 }
 
-/** Content types that are read as they come: holding them back would defeat them. */
+/** Content types that are read as they come: to hold them back would defeat their purpose. */
 const streamTypes =
   /^\s*(text\/event-stream|application\/(x-ndjson|jsonl|json-seq)|multipart\/x-mixed-replace)\b/i;
 
-/** What the headers alone say of a body: a stream, too large to be kept, of a known length, or nothing. */
+/** What the headers alone say of a body: a stream, too large, of a known length, or nothing. */
 export function announced(
   header: (name: string) => string | null,
   limitBytes: number,

@@ -1,8 +1,9 @@
 import { fingerprintOf, isLeaseholdError } from "@leasehold/core";
 
 /**
- * What a body is compared by, whether it was parsed already or is still bytes: as JSON, if that is what it says it is, so that
- * neither white space nor the order of members makes a difference; else as bytes.
+ * What a body is compared by, whether it was parsed already or is still bytes. A body that says it
+ * is JSON is compared as JSON: neither white space nor the order of members makes a difference. Any
+ * other body is compared as bytes.
  */
 export function comparable(body: unknown, contentType: string | null): unknown {
   if (body === undefined || body === null) return { kind: "none" };
@@ -20,7 +21,7 @@ function isJson(contentType: string | null): boolean {
   return /^\s*[\w.+-]+\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType ?? "");
 }
 
-/** Undefined: it is no JSON, whatever it says. That is for the handler to refuse, not for us. */
+/** Undefined: the body is no JSON, whatever it says. The handler may refuse that; we do not. */
 function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -30,8 +31,8 @@ function parse(bytes: Uint8Array): unknown {
 }
 
 /**
- * JSON that is nested too deeply for the canonical form is compared in the order it came in, and beyond that not at all
- * (`RangeError`): what a client sends must not end in an error of ours.
+ * JSON that is nested too deeply for the canonical form is compared in the order in which it came,
+ * and beyond that not at all (`RangeError`). What a client sends must not end in an error of ours.
  */
 function ofJson(value: unknown): string {
   try {

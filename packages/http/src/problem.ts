@@ -1,4 +1,4 @@
-import { isLeaseholdError } from "@leasehold/core";
+import { isLeaseholdError, type ErrorCode, type LeaseholdError } from "@leasehold/core";
 
 import type { PlainResponse } from "./outgoing.ts";
 
@@ -90,50 +90,48 @@ export interface Problem {
   readonly retryAfterMs?: number;
 }
 
-/** Where the store is out of reach nobody knows for how long. */
+/** A guess: nobody knows for how long the store is out of reach. */
 const outageMs = 5_000;
 
-/**
- * What an error of `run` means to the client; null if it is none of ours to tell.
- *
- * `IDEMPOTENCY_FENCED` is a 409 and no 500: nothing broke that asking again would not mend. The key has been given to another
- * execution, whose result the same request, repeated, gets; a 500 would say that the outcome is lost, and many clients do not
- * repeat after it. What this execution did stays with the resource's fence.
- */
+/** Whether, and how, a client is told of an error of `run`. */
+type Telling = (error: LeaseholdError) => Problem | null;
+
+const notOurs: Telling = () => null;
+
+/** Every code is decided on here: a code that is new to core does not compile until it is. */
+const tellings = {
+  IDEMPOTENCY_IN_PROGRESS: ({ retryAfterMs = 1_000 }) => ({ name: "in-progress", retryAfterMs }),
+  IDEMPOTENCY_MISMATCH: () => ({ name: "key-reused" }),
+  // A 409 and no 500: another attempt mends it. The key has been given to another execution, and
+  // the same request, repeated, gets that one's result. A 500 would say that the outcome is lost,
+  // and many clients do not repeat after it. What this execution did stays with the resource's
+  // fence.
+  IDEMPOTENCY_FENCED: () => ({ name: "taken-over", retryAfterMs: 1_000 }),
+  IDEMPOTENCY_RESULT_UNAVAILABLE: () => ({ name: "response-not-kept" }),
+  // Permanent with onExpired "fail". Otherwise the store did not answer: the handler did not run.
+  OUTCOME_UNKNOWN: ({ permanent }) =>
+    permanent ? { name: "outcome-unknown" } : { name: "store-unavailable", retryAfterMs: outageMs },
+  BACKEND_UNAVAILABLE: ({ permanent, retryAfterMs = outageMs }) =>
+    permanent ? { name: "store-unavailable" } : { name: "store-unavailable", retryAfterMs },
+  // Another replica answers.
+  CLOSED: () => ({ name: "store-unavailable", retryAfterMs: 1_000 }),
+  LEASE_LOST: () => ({ name: "interrupted", retryAfterMs: 1_000 }),
+  ACQUIRE_TIMEOUT: notOurs,
+  STALE_TOKEN: notOurs,
+  TOO_MANY_WAITERS: notOurs,
+  SHAPE_MISMATCH: notOurs,
+  INVALID_ARGUMENT: notOurs,
+} satisfies Readonly<Record<ErrorCode, Telling>>;
+
+/** What an error of `run` means to the client; null if the client is not told. */
 export function problemOf(error: unknown): Problem | null {
   if (!isLeaseholdError(error)) return null;
-  const { code, retryAfterMs, permanent } = error;
-  switch (code) {
-    case "IDEMPOTENCY_IN_PROGRESS":
-      return { name: "in-progress", retryAfterMs: retryAfterMs ?? 1_000 };
-    case "IDEMPOTENCY_MISMATCH":
-      return { name: "key-reused" };
-    case "IDEMPOTENCY_FENCED":
-      return { name: "taken-over", retryAfterMs: 1_000 };
-    case "IDEMPOTENCY_RESULT_UNAVAILABLE":
-      return { name: "response-not-kept" };
-    case "OUTCOME_UNKNOWN":
-      // For good, with onExpired "fail"; otherwise the question was not answered, and the handler did not run.
-      return permanent ? { name: "outcome-unknown" } : { name: "store-unavailable", retryAfterMs: outageMs };
-    case "BACKEND_UNAVAILABLE":
-      return permanent
-        ? { name: "store-unavailable" }
-        : { name: "store-unavailable", retryAfterMs: retryAfterMs ?? outageMs };
-    case "CLOSED":
-      // Another replica answers.
-      return { name: "store-unavailable", retryAfterMs: 1_000 };
-    case "LEASE_LOST":
-      return { name: "interrupted", retryAfterMs: 1_000 };
-    case "ACQUIRE_TIMEOUT":
-    case "STALE_TOKEN":
-    case "TOO_MANY_WAITERS":
-    case "SHAPE_MISMATCH":
-    case "INVALID_ARGUMENT":
-      return null;
-  }
+  // Of another copy of core the code may be one that this version does not know.
+  const telling: Telling | undefined = tellings[error.code];
+  return telling?.(error) ?? null;
 }
 
-/** `application/problem+json` (RFC 9457). `types`: what the name of a problem is appended to, to make its URI. */
+/** `application/problem+json` (RFC 9457). Its `type` is `types` and the problem's name. */
 export function problemResponse({ name, retryAfterMs }: Problem, types: string): PlainResponse {
   const { status, title, detail } = problems[name];
   const retryAfter =

@@ -28,18 +28,21 @@ export interface Exchange<R, B> {
 }
 
 /**
- * `passed`: not for us, go on as if we were not there. `answered`: send this, in place of whatever the handler may have made.
- * `executed`: what the handler made may be sent now.
+ * `passed`: the request is not protected, go on without us. `answered`: send this, in place of
+ * whatever the handler may have made. `executed`: what the handler made may be sent now.
  */
 export type Served =
   | { readonly kind: "passed" }
   | { readonly kind: "answered"; readonly response: PlainResponse }
   | { readonly kind: "executed" };
 
-/** What a template makes of a tenant that is not there: a scope for everybody, and one that looks like any other. */
+/** What a template makes of a missing tenant: all who lack one would share a scope. */
 const missingPart = /(^|[/:|\s])(undefined|null|NaN|\[object \w+\])($|[/:|\s])/;
 
-/** The protocol of the Idempotency-Key header, of no framework: who may execute, what is stored, and what everybody is told. */
+/**
+ * The protocol of the Idempotency-Key header, for any framework: who may execute, what is stored,
+ * and what each client is told.
+ */
 export class Protection<R, B> {
   readonly #coordinator: Coordinator;
   readonly #options: CheckedOptions<R, B>;
@@ -61,12 +64,15 @@ export class Protection<R, B> {
   }
 
   /**
-   * Calls `execute` if nobody has executed under this key. It resolves as soon as the handler's response is known, whether its
-   * client is still there or not, and the response is recorded then. **The adapter sends nothing of it before this resolves**:
-   * a client that has its answer never asks again, and so the answer must be the one that the record has; one that was told
-   * "paid" by an execution which somebody else had taken over would disagree with every later replay.
+   * Calls `execute` if no request has executed under this key. `execute` resolves as soon as the
+   * handler's response is known, whether its client is still there or not, and the response is
+   * recorded then. **The adapter sends nothing of it before this method resolves.** A client that
+   * has its answer never asks again, so the answer must be the one that the record has. If an
+   * execution that was taken over told its client "paid", that would disagree with every later
+   * replay.
    *
-   * Rejects with the handler's own error, with whatever `scope` or `fingerprint` throws, and with `INVALID_ARGUMENT`.
+   * Rejects with the handler's own error, with whatever `scope` or `fingerprint` throws, and with
+   * `INVALID_ARGUMENT`.
    */
   async serve(
     exchange: Exchange<R, B>,
@@ -118,7 +124,7 @@ export class Protection<R, B> {
     return scope;
   }
 
-  /** Null: nested so deeply that it cannot be compared. In an object, so that undefined can be one. */
+  /** Null: the body is nested too deeply to be compared. In an object: it may be undefined. */
   #fingerprintOf(exchange: Exchange<R, B>, body: B): { readonly of: unknown } | null {
     const { fingerprint } = this.#options;
     if (fingerprint !== undefined) return { of: fingerprint(exchange.request, body) };
@@ -142,7 +148,8 @@ export class Protection<R, B> {
     // Nobody is there to read it.
     if (gone.aborted && error === gone.reason) return { name: "interrupted" };
     if (ran.context === undefined) return problemOf(error);
-    // A handler may use this SDK itself: its errors are not ours to explain, unless it only passed our abort on.
+    // A handler may use this SDK itself. We do not explain its errors, unless it only passed on the
+    // abort that came from us.
     const { signal } = ran.context;
     if (signal.aborted && error === signal.reason) return { name: "interrupted", retryAfterMs: 1_000 };
     return error === ran.error ? null : problemOf(error);
@@ -177,7 +184,7 @@ export class Protection<R, B> {
         response: { status, headers: [...headers, ["idempotent-replayed", "true"]], body },
       };
     }
-    // Within the limit by its body alone, over it with its headers.
+    // `too-large`: its body alone was within the limit, and with its headers it was not.
     const reason = unkept ?? "too-large";
     emit(
       record === "not-stored"

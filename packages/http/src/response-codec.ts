@@ -4,9 +4,10 @@ import type { HeaderKeeper } from "./kept-headers.ts";
 import type { HeaderField, PlainResponse } from "./outgoing.ts";
 
 /**
- * Responses as a store keeps them: status, the headers that `keep` picks, and the bytes. One without a body in memory is
- * refused by `encode`, so that it counts as executed, and its result as not kept. `decode` believes nothing: what it returns
- * can be sent, and has no header that this service would not have stored.
+ * Responses as a store keeps them: status, the headers that `keep` picks, and the bytes. `encode`
+ * refuses a response whose body is not in memory: that one counts as executed, and its result as
+ * not kept. `decode` believes nothing: what it returns can be sent, and has no header that this
+ * service would not have stored.
  */
 export function responseCodec(keep: HeaderKeeper): ResultCodec {
   return {

@@ -10,7 +10,6 @@ import { inboxChannel, resourceKeysUnder } from "./scripts/keys.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
 import { makeClient } from "./client/make-client.ts";
 import { completeOptions, type RedisBackendOptions } from "./options.ts";
-import { isSameServer } from "./client/same-server.ts";
 import { Subscriber } from "./pushes/subscriber.ts";
 
 /** How long giving back a stray grant may take. */
@@ -42,8 +41,8 @@ export function redisBackend(
     clock,
     // A push does not tell whether its resource's changes are announced: an announcement that nobody hears costs little, and
     // a new leader that no observer hears of would cost a ttl.
-    giveBack: ({ resource, owner }) =>
-      leases.release({ resource, owner, announce: true, timeoutMs: GIVE_BACK_MS }),
+    giveBack: ({ resource: name, owner }) =>
+      leases.release({ resource: { name, announce: true }, owner, timeoutMs: GIVE_BACK_MS }),
   });
   const leases = new RedisLeaseStore({
     connection,
@@ -61,7 +60,6 @@ export function redisBackend(
     clock,
     leases,
     idempotency: new RedisIdempotencyStore({ connection, changes, degradations, prefix }),
-    livesOn: (dependency) => isSameServer(client, dependency),
     onDegraded: (listener) => degradations.add(listener),
     [Symbol.asyncDispose]: async () => {
       changes.close();

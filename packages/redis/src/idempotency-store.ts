@@ -2,6 +2,7 @@ import { invalidArgument } from "@leasehold/core";
 import type {
   BeginReply,
   BeginRequest,
+  ChangeListener,
   ExtendReply,
   ExtendRequest,
   FinishReply,
@@ -91,8 +92,8 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     return decodeFinish(value) ?? unreadableReply(hash, degradations);
   }
 
-  watch(record: string, signal: AbortSignal): AsyncIterable<void> {
-    return this.#options.changes.watch(this.#keysOf(record).changes, signal);
+  watch(record: string, listener: ChangeListener): () => void {
+    return this.#options.changes.watch(this.#keysOf(record).changes, listener);
   }
 
   #keysOf(record: string): RecordKeys {

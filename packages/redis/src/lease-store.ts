@@ -2,6 +2,7 @@ import { nothingProved } from "@leasehold/core";
 import type {
   AcquireRequest,
   CallOptions,
+  ChangeListener,
   ClaimRef,
   Granted,
   GrantListener,
@@ -12,6 +13,7 @@ import type {
   ReleaseRequest,
   RenewAnswer,
   RenewRequest,
+  Resource,
   Snapshot,
 } from "@leasehold/core";
 import type { Changes } from "./pushes/changes.ts";
@@ -34,11 +36,9 @@ export interface LeaseStoreOptions {
   readonly maxBatch: number;
 }
 
-type Announcing = { readonly announce?: boolean };
-
 /** The last argument of a script that may change something. Absent, it costs the server nothing. */
-function announcement({ changes }: ResourceKeys, { announce }: Announcing): string[] {
-  return announce === true ? [changes] : [];
+function announcement({ changes }: ResourceKeys, { announce }: Resource): string[] {
+  return announce ? [changes] : [];
 }
 
 /** The lease store on Redis: one script for each call of the contract. */
@@ -51,10 +51,10 @@ export class RedisLeaseStore implements LeaseStore {
 
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
     const { connection, keysOf, pushes, ticketTtlMs } = this.#options;
-    const { resource, owner, ttlMs, capacity, weight, queue, value, maxWaiters } = request;
+    const { resource, owner, ttlMs, weight, queue, value, maxWaiters } = request;
     // A grant can be published as soon as the claim is in the line, so its channel must be heard before that.
     const timeoutMs = queue && !pushes.isOpen ? await this.#openPushes(request.timeoutMs) : request.timeoutMs;
-    const keys = keysOf(resource);
+    const keys = keysOf(resource.name);
     const reply = await connection.call(
       scripts.acquire,
       [keys.base, keys.line, keys.expiry, markKey(keys, owner)],
@@ -62,9 +62,9 @@ export class RedisLeaseStore implements LeaseStore {
         owner,
         String(ttlMs),
         String(Math.max(ticketTtlMs, ttlMs + 1001)),
-        `${ttlMs} ${weight} ${capacity} ${pushes.channel} ${value}`,
+        `${ttlMs} ${weight} ${resource.capacity} ${pushes.channel} ${value}`,
         queue ? String(maxWaiters) : "-",
-        ...announcement(keys, request),
+        ...announcement(keys, resource),
       ],
       timeoutMs,
     );
@@ -80,11 +80,11 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
-    const keys = this.#options.keysOf(request.resource);
+    const keys = this.#options.keysOf(request.resource.name);
     const reply = await this.#options.connection.call(
       scripts.release,
       [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
-      [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request)],
+      [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request.resource)],
       request.timeoutMs,
     );
     const removed = decodeFlag(reply.value) ?? this.#unreadable(keys.base);
@@ -98,7 +98,7 @@ export class RedisLeaseStore implements LeaseStore {
     return this.#askWhether(scripts.propose, request, [owner, ticketDigits(ticket), String(sequence), value]);
   }
 
-  evict(request: ClaimRef & CallOptions & Announcing): Promise<boolean> {
+  evict(request: ClaimRef & CallOptions): Promise<boolean> {
     return this.#askWhether(scripts.evict, request, [request.owner]);
   }
 
@@ -112,19 +112,19 @@ export class RedisLeaseStore implements LeaseStore {
     return this.#options.pushes.add(listener);
   }
 
-  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
-    return this.#options.changes.watch(this.#options.keysOf(resource).changes, signal);
+  watch(resource: string, listener: ChangeListener): () => void {
+    return this.#options.changes.watch(this.#options.keysOf(resource).changes, listener);
   }
 
   async #askWhether(
     script: Script,
-    request: ClaimRef & CallOptions & Announcing,
+    request: ClaimRef & CallOptions,
     args: readonly string[],
   ): Promise<boolean> {
     const { connection, keysOf } = this.#options;
-    const keys = keysOf(request.resource);
+    const keys = keysOf(request.resource.name);
     const { base, line, expiry } = keys;
-    const all = [...args, ...announcement(keys, request)];
+    const all = [...args, ...announcement(keys, request.resource)];
     const reply = await connection.call(script, [base, line, expiry], all, request.timeoutMs);
     return decodeFlag(reply.value) ?? this.#unreadable(base);
   }

@@ -1,7 +1,8 @@
 /**
- * What was measured on cockatiel 4.0.0, and is not so here. The numbers are those of our list. Three are not ours to have: we
- * have no bulkhead (9: an aborted caller keeps its place in the queue), no fallback (10: it is not told the error), and
- * circuits that are not saved (6: an isolation that was restored has no handle), for which the reason is here.
+ * Defects that were measured in cockatiel 4.0.0, and that these policies do not have. Of eleven,
+ * three cannot occur: there is no bulkhead (9: an aborted caller keeps its place in the queue), no
+ * fallback (10: it is not told the error), and no saved circuit (6: a restored isolation has no
+ * handle; the test shows why none is needed).
  */
 import { systemRandom } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
@@ -9,7 +10,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 
 import { constantBackoff, exponentialBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import { retry } from "./retry/retry.ts";
 
 let clock: SimClock;
@@ -63,7 +64,7 @@ it("3: failures of five idle minutes ago open nothing", async () => {
   expect(breaker.state).toBe("open");
 });
 
-it("4: nobody waits behind a probe, nor for ever: the others are refused at once, and a hung probe ends", async () => {
+it("4: no call waits behind a probe: the others are refused at once, and a hung probe ends", async () => {
   const breaker = circuitBreaker({
     name: "b",
     window: { type: "consecutive", failures: 1 },
@@ -103,7 +104,7 @@ it("5: a failure that began before the circuit opened neither ends nor outlives 
   expect(breaker.state).toBe("closed");
 });
 
-it("6: an isolation ends with its handles: there is no saved state that could bring one back without", () => {
+it("6: an isolation ends with its handles: no saved state could restore one without a handle", () => {
   const breaker = circuitBreaker({ name: "b", clock });
   expect("toJSON" in breaker).toBe(false);
   const handles = [breaker.isolate("one"), breaker.isolate("other")];
@@ -136,7 +137,7 @@ it("8: no retry is spent on an open circuit", async () => {
   const call = caught(policy.execute(({ signal }) => breaker.execute(fail, signal)));
   await clock.advance(1_000);
   expect(isBrokenCircuitError(await call)).toBe(true);
-  // Three calls, and a fourth that the circuit refused; of the five retries two were left.
+  // Three calls, and a fourth that the circuit refused. Two of the five retries were left.
   expect(retrying).toEqual([1, 2, 3]);
 });
 

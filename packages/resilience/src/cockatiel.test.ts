@@ -1,4 +1,4 @@
-/** That our policies and cockatiel's compose, by type and at run time. */
+/** Our policies and cockatiel's compose, by type and at run time. */
 import type { RunPolicy } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import * as cockatiel from "cockatiel";
@@ -6,9 +6,11 @@ import { beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 
 import { constantBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError, type BrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import type { Policy, PolicyContext } from "./base/policy.ts";
-import { retry, type RetryContext, type RetryPolicy } from "./retry/retry.ts";
+import type { RetryContext } from "./retry/call-limits.ts";
+import { retry, type RetryPolicy } from "./retry/retry.ts";
 
 let clock: SimClock;
 
@@ -20,7 +22,7 @@ const retrying = (): RetryPolicy => retry({ clock, maxRetries: 3, backoff: const
 const breaking = (failures: number): CircuitBreaker =>
   circuitBreaker({ name: "b", window: { type: "consecutive", failures }, openMs: 1_000, clock });
 
-it("by type: ours are policies of cockatiel, its are policies of ours, and both run work for core", () => {
+it("by type: our policies are cockatiel's, its policies are ours, and core runs work under both", () => {
   expectTypeOf<RetryPolicy>().toExtend<cockatiel.IPolicy<RetryContext>>();
   expectTypeOf<RetryPolicy>().toExtend<cockatiel.IPolicy>();
   expectTypeOf<CircuitBreaker>().toExtend<cockatiel.IPolicy>();
@@ -107,7 +109,7 @@ describe("wrapped by cockatiel", () => {
     expect(isolation).toBeDefined();
   });
 
-  it("their circuit beneath our retry, and ours beneath theirs", async () => {
+  it("its circuit inside our retry, and our circuit inside its retry", async () => {
     const theirs = cockatiel.circuitBreaker(cockatiel.handleAll, {
       halfOpenAfter: 1_000,
       breaker: new cockatiel.ConsecutiveBreaker(1),

@@ -1,4 +1,4 @@
-/** The guide on combining policies with locks (docs/resilience.md), held to its word. */
+/** Every claim of the guide on combining policies with locks (docs/resilience.md). */
 import { createCoordinator, isLeaseholdError, isStoredFailure, type Coordinator } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
@@ -7,7 +7,8 @@ import { beforeEach, expect, it } from "vitest";
 
 import { constantBackoff } from "./retry/backoff.ts";
 import { isBrokenCircuitError } from "./circuit/broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import type { CircuitBreaker } from "./circuit/circuit-breaker.ts";
+import { circuitBreaker } from "./circuit/local-circuit-breaker.ts";
 import type { RetryOptions } from "./retry/retry-options.ts";
 import { retryOutcome } from "./retry/retry-outcome.ts";
 import { retry, type RetryPolicy } from "./retry/retry.ts";
@@ -57,7 +58,7 @@ it("the lock inside the retry: each attempt has a new token, and between them ot
   expect(tokens[1]).toBeGreaterThan(tokens[0] ?? Infinity);
 });
 
-it("contention opens no circuit, and is tried again", async () => {
+it("contention opens no circuit, and is retried", async () => {
   const held = await coordinator.lock("account:7").acquire();
   const policy = wrap(retrying(), breaker);
   const call = coordinator.lock("account:7").run(() => "done", { policy, waitMs: 1_000 });
@@ -68,7 +69,7 @@ it("contention opens no circuit, and is tried again", async () => {
   expect(await call).toBe("done");
 });
 
-it("losing the lease ends the attempt, is never tried again, and is no failure of the dependency", async () => {
+it("losing the lease ends the attempt, is never retried, and is no failure of the dependency", async () => {
   let attempts = 0;
   const policy = wrap(retrying(), breaker);
   const call = caught(
@@ -129,7 +130,7 @@ it("an attempt whose time is over keeps its lock until its body has ended: the n
       attempts += 1;
       running += 1;
       highest = Math.max(highest, running);
-      // Two seconds of work that does not care for its signal, the first time.
+      // The first time, two seconds of work that ignores its signal.
       if (attempts === 1) await new Promise<void>((resolve) => clock.schedule(2_000, resolve));
       running -= 1;
       return attempts;

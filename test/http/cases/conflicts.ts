@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 
-import { StoppableClock } from "../../../examples/shared/stoppable-clock.ts";
+import { StoppableClock } from "../../../demos/shared/stoppable-clock.ts";
 import { call, freshKey, problem } from "../client.ts";
 import { counting, gated, outcomes, shortLeaseMs, takeover, type Setting } from "../setting.ts";
 

@@ -1,6 +1,7 @@
 import type { Backend } from "@leasehold/core";
 import { describe, expect, test, vi } from "vitest";
 
+import { expectUsable, unlessStalled } from "../../stall/index.ts";
 import { call, freshKey, problem } from "../client.ts";
 import type { Handle } from "../service.ts";
 import { counting, shortLeaseMs, takeover, type Setting } from "../setting.ts";
@@ -35,9 +36,14 @@ export function describeDispositions({ serve, openStore }: Setting): void {
       ],
     ])("%s leaves the key taken until the lease ends; then another executes", async (_, handle) => {
       const { url } = await serve(handle, { leaseMs: shortLeaseMs });
-      const keyLines = [freshKey()];
-      expect(await call(url, { keyLines })).toMatchObject({ status: 500 });
-      const second = await call(url, { keyLines });
+      const [keyLines, second] = await unlessStalled(shortLeaseMs / 2, async () => {
+        const fromNs = process.hrtime.bigint();
+        const fresh = [freshKey()];
+        expect(await call(url, { keyLines: fresh })).toMatchObject({ status: 500 });
+        const answer = await call(url, { keyLines: fresh });
+        expectUsable(shortLeaseMs / 2, fromNs);
+        return [fresh, answer] as const;
+      });
       expect(second).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
       expect(problem(second)).toMatchObject({ type: "urn:problem-type:idempotency:in-progress" });
       const third = await vi.waitFor(async () => {
@@ -89,7 +95,7 @@ export function describeDispositions({ serve, openStore }: Setting): void {
             maxBodyBytes: idempotency.maxBodyBytes,
             begin: (request) => idempotency.begin(request),
             extend: (request) => idempotency.extend(request),
-            watch: (record, signal) => idempotency.watch(record, signal),
+            watch: (record, listener) => idempotency.watch(record, listener),
             finish,
           },
           [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),

@@ -57,6 +57,7 @@ export async function again<T>(attempt: (leftMs: number) => Promise<T>, tries: T
   const { clock, random, withinMs = Infinity, signal, keepAlive = false, isPassing } = tries;
   const startedAt = clock.now();
   const backoff = new Backoff(tries, random);
+  const isAborted = (): boolean => signal?.aborted === true;
   for (;;) {
     try {
       return await attempt(Math.max(0, withinMs - elapsedMs(clock, startedAt)));
@@ -64,9 +65,9 @@ export async function again<T>(attempt: (leftMs: number) => Promise<T>, tries: T
       const pauseMs = backoff.nextMs();
       // A pause that ends after the deadline helps nobody.
       const isOver = elapsedMs(clock, startedAt) + pauseMs > withinMs;
-      if (isOver || signal?.aborted === true || isPassing?.(error) === false) throw error;
+      if (isOver || isAborted() || isPassing?.(error) === false) throw error;
       await sleep(clock, pauseMs, signal, { keepAlive });
-      if (signal?.aborted === true) throw error;
+      if (isAborted()) throw error;
     }
   }
 }

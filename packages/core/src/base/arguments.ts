@@ -1,4 +1,3 @@
-import type { Traits } from "../contract/backend.ts";
 import { invalidArgument } from "../errors.ts";
 
 /** Longest name, in bytes of UTF-8. */
@@ -7,7 +6,7 @@ export const maxNameBytes = 512;
 /** Largest stored value of a claim (metadata included), in bytes of UTF-8. */
 export const maxValueBytes = 4096;
 
-/** Shows a bad argument without repeating a megabyte of it. */
+/** Shows a bad argument, cut short: it may be a megabyte long. */
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   return typeof value === "object" && value !== null ? "an object" : String(value);
@@ -24,7 +23,7 @@ export function checkName(what: string, name: unknown): string {
   return name;
 }
 
-/** A namespace is part of keys and of access rules, so its alphabet is small and it needs no escaping. */
+/** A namespace is part of keys and of access rules. Its small alphabet needs no escaping. */
 export function checkNamespace(namespace: unknown): string {
   if (typeof namespace !== "string" || !/^[A-Za-z0-9._-]{1,64}$/.test(namespace))
     throw invalidArgument(
@@ -33,7 +32,13 @@ export function checkNamespace(namespace: unknown): string {
   return namespace;
 }
 
-export function checkTtl(ttlMs: unknown, traits: Traits, backend: string, what: string = "ttlMs"): number {
+/** What a store demands of ttls, in milliseconds. */
+interface TtlBounds {
+  readonly minTtlMs: number;
+  readonly ttlStepMs: number;
+}
+
+export function checkTtl(ttlMs: unknown, traits: TtlBounds, backend: string, what: string = "ttlMs"): number {
   if (typeof ttlMs !== "number" || !Number.isInteger(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 31 - 1)
     throw invalidArgument(
       `${what} must be a whole number of milliseconds from 1 to 2147483647; got ${show(ttlMs)}.`,
@@ -49,13 +54,13 @@ export function checkTtl(ttlMs: unknown, traits: Traits, backend: string, what: 
   return ttlMs;
 }
 
-/** A text for others to read. How much fits beside the rest of the claim is known when it is encoded. */
+/** A text for others to read. Its length is checked when the whole claim is encoded. */
 export function checkValue(value: unknown): string {
   if (typeof value !== "string") throw invalidArgument(`value must be a string; got ${show(value)}.`);
   return value;
 }
 
-/** A duration that may be 0, and, where waiting for ever makes sense, Infinity. */
+/** A duration in milliseconds, 0 or more. Infinity only where waiting for ever makes sense. */
 export function checkDuration(what: string, value: unknown, options: { infinite?: boolean } = {}): number {
   const infinite = options.infinite === true;
   if (typeof value !== "number" || Number.isNaN(value) || value < 0 || (value === Infinity && !infinite))

@@ -1,32 +1,27 @@
 /**
- * Turns "something may have changed" into an async iterator: the first step yields at once, each later one after the next
- * `notify`. Changes that come while nobody is looking are one, for a look sees them all. Ends with its signal.
+ * Turns "something may have changed" into an async iterator. The first step yields at once, each
+ * later one after the next `notify`. Changes that come while nobody looks count as one, since one
+ * look sees them all. The iterator ends with its signal.
  */
 export class ChangeFeed implements AsyncIterable<void> {
   readonly #signal: AbortSignal;
-  readonly #onEnd: () => void;
   #changed = true;
   #ended = false;
   #wake: (() => void) | null = null;
 
-  /** `onEnd` is called once: when the signal aborts, or the reader stops reading. */
-  constructor(signal: AbortSignal, onEnd: () => void = () => {}) {
+  constructor(signal: AbortSignal) {
     this.#signal = signal;
-    this.#onEnd = onEnd;
-    if (signal.aborted) this.end();
-    else signal.addEventListener("abort", this.end, { once: true });
+    if (signal.aborted) this.#ended = true;
+    else signal.addEventListener("abort", this.#end, { once: true });
+  }
+
+  /** Whether the iterator yields nothing any more. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   readonly notify = (): void => {
     this.#changed = true;
-    this.#wake?.();
-  };
-
-  readonly end = (): void => {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#signal.removeEventListener("abort", this.end);
-    this.#onEnd();
     this.#wake?.();
   };
 
@@ -42,7 +37,13 @@ export class ChangeFeed implements AsyncIterable<void> {
         }
       }
     } finally {
-      this.end();
+      this.#end();
     }
   }
+
+  readonly #end = (): void => {
+    this.#ended = true;
+    this.#signal.removeEventListener("abort", this.#end);
+    this.#wake?.();
+  };
 }

@@ -31,8 +31,8 @@ describe("sleep", () => {
   });
 });
 
-describe("staying alive", () => {
-  it("lasts longer than any timer, and leaves none", async () => {
+describe("stayAlive", () => {
+  it("outlasts the longest timer, and leaves none when it is cancelled", async () => {
     const clock = new SimClock();
     const alive = stayAlive(clock);
     await clock.advance(2 ** 33);
@@ -43,14 +43,14 @@ describe("staying alive", () => {
 });
 
 describe("the system's clock", () => {
-  it("takes a delay that setTimeout would turn into none", () => {
+  it("waits out a delay that setTimeout would turn into 1 ms", () => {
     let fired = false;
     const timer = systemClock.schedule(2 ** 40, () => (fired = true));
     timer.cancel();
     expect(fired).toBe(false);
   });
 
-  it("moves, in milliseconds, on both clocks", () => {
+  it("advances in milliseconds on both clocks", () => {
     const { monoMs, wallMs } = systemClock.now();
     expect(wallMs).toBeGreaterThan(Date.UTC(2025, 0, 1));
     expect(systemClock.now().monoMs).toBeGreaterThanOrEqual(monoMs);

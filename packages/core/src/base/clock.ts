@@ -1,11 +1,7 @@
 /**
- * The only door to time. Core and the adapters read time and wait through a `Clock`, so that a test can drive a whole
- * lease's life without sleeping, and so that "what is now" has one answer in a process.
- */
-
-/**
- * A moment, as this process saw it on both of its clocks. The monotonic clock never steps, but stops while the system
- * sleeps (Linux: CLOCK_MONOTONIC); the wall clock runs through a sleep, but may be stepped. Neither alone is safe.
+ * A moment, as this process saw it on both of its clocks. The monotonic clock never steps, but it
+ * stops while the system sleeps (Linux: CLOCK_MONOTONIC). The wall clock runs through a sleep, but
+ * it may be stepped. Neither alone is safe.
  */
 export interface Instant {
   /** Milliseconds on the monotonic clock; only differences mean anything. */
@@ -14,7 +10,7 @@ export interface Instant {
   readonly wallMs: number;
 }
 
-/** A moment so long ago that whatever counts from it is over: for an answer that acknowledges nothing. */
+/** A moment so long ago that whatever counts from it is over: an answer that proves nothing. */
 export const nothingProved: Instant = { monoMs: -Infinity, wallMs: -Infinity };
 
 /** A pending call of `Clock.schedule`. */
@@ -22,26 +18,30 @@ export interface Timer {
   cancel(): void;
 }
 
+/**
+ * The only door to time. Core and the backends read time and wait through a `Clock`. So a test can
+ * drive a lease's whole life without sleeping, and a process has one answer to "what is now".
+ */
 export interface Clock {
   now(): Instant;
   /**
-   * Calls `callback` once, `delayMs` from now or later, on the monotonic clock. Unless `keepAlive` is set the timer does
-   * not keep the process running: only a pending wait may do that.
+   * Calls `callback` once, `delayMs` from now or later, on the monotonic clock. The timer keeps the
+   * process running only with `keepAlive` (default false): only a pending wait may do that.
    */
   schedule(delayMs: number, callback: () => void, options?: { keepAlive?: boolean }): Timer;
 }
 
 /**
- * Milliseconds since `start`: the larger of monotonic and wall elapsed time. A sleep that only the wall clock saw counts;
- * a step back of the wall clock does not make a lease younger. A forward step of the wall clock ages every lease: a safe
- * loss, never a double hold.
+ * Milliseconds since `start`: the larger of monotonic and wall elapsed time. So a sleep that only
+ * the wall clock saw counts, and a step back of the wall clock makes no lease younger. A step
+ * forward of the wall clock ages every lease: a safe loss, never a double hold.
  */
 export function elapsedMs(clock: Clock, start: Instant): number {
   const now = clock.now();
   return Math.max(now.monoMs - start.monoMs, now.wallMs - start.wallMs);
 }
 
-/** setTimeout's ceiling is 2^31-1 ms; a longer delay would fire at once. Long waits wake early and look again. */
+/** The ceiling of setTimeout, in ms: a longer delay would fire at once. Long waits look again. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The system's clocks. */
@@ -61,7 +61,10 @@ export function stayAlive(clock: Clock): Timer {
   return { cancel: () => timer.cancel() };
 }
 
-/** Resolves after `delayMs`, or as soon as `signal` aborts: the caller looks at the signal to tell which. Never rejects. */
+/**
+ * Resolves after `delayMs`, or as soon as `signal` aborts. The caller looks at the signal to tell
+ * which. Never rejects.
+ */
 export function sleep(
   clock: Clock,
   delayMs: number,

@@ -7,7 +7,7 @@ const anyString = fc.string({
   unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
 });
 
-it("keeps any two strings apart", () => {
+it("maps two different strings to two different names", () => {
   fc.assert(
     fc.property(anyString, anyString, (one, two) => {
       fc.pre(one !== two);
@@ -17,7 +17,7 @@ it("keeps any two strings apart", () => {
   );
 });
 
-it("can be undone, so nothing is lost on the way", () => {
+it("can be undone, so nothing is lost", () => {
   const decode = (text: string): string =>
     text.replace(/%([0-9a-f]{4})/g, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   fc.assert(
@@ -28,7 +28,7 @@ it("can be undone, so nothing is lost on the way", () => {
   );
 });
 
-it("lets through nothing that means something in a key", () => {
+it("lets no character through that has a meaning in a key", () => {
   fc.assert(
     fc.property(anyString, (name) => {
       expect(encodeName(name)).toMatch(/^[A-Za-z0-9._:%-]*$/);
@@ -37,7 +37,7 @@ it("lets through nothing that means something in a key", () => {
   );
 });
 
-it("keeps a prefix a prefix, so that access rules can speak of one", () => {
+it("maps a prefix to a prefix, so that access rules can name one", () => {
   fc.assert(
     fc.property(anyString, anyString, (head, tail) => {
       expect(encodeName(head + tail)).toBe(encodeName(head) + encodeName(tail));

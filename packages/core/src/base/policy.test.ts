@@ -48,7 +48,7 @@ test("the end of an attempt ends its wait, and aborts the signal of its lease", 
   await expect(lock.run(() => "held elsewhere", { policy })).rejects.toThrow("too slow");
 });
 
-test("a caller's own signal goes to the policy", async () => {
+test("the caller's own signal goes to the policy", async () => {
   const signal = AbortSignal.abort(new Error("gone home"));
   const seen: (AbortSignal | undefined)[] = [];
   const policy: RunPolicy = {
@@ -87,7 +87,7 @@ test("the end of an attempt aborts the signal of an idempotent handler", async (
   await expect(running).rejects.toThrow("too slow");
 });
 
-test("what is no policy is refused at the call", async () => {
+test("a policy without a method execute is refused at the call", async () => {
   const refused = expect.toSatisfy((error) => isLeaseholdError(error, "INVALID_ARGUMENT"));
   for (const policy of [{}, null, 7] as unknown as RunPolicy[]) {
     await expect(

@@ -2,13 +2,16 @@ import { randomFillSync } from "node:crypto";
 
 /** The only door to chance. */
 export interface Random {
-  /** `count` random bytes, as lower-case hexadecimal. Owners are drawn from here: unguessable in production. */
+  /** `count` random bytes, in lower-case hexadecimal. Unguessable: owners are drawn from here. */
   hex(count: number): string;
-  /** Uniform in [0, 1). For jitter. */
+  /** A number from 0 (included) to 1 (excluded), uniformly. For jitter. */
   fraction(): number;
 }
 
-/** Bytes are drawn in advance: a call into the generator for each owner cost a seventh of an uncontended lock's time. */
+/**
+ * Bytes are drawn in advance. A call into the generator for each owner cost a seventh of the time
+ * that an uncontended lock takes.
+ */
 const pool = Buffer.alloc(4_096);
 let used = pool.length;
 
@@ -21,18 +24,19 @@ export const systemRandom: Random = {
       used = 0;
     }
     const digits = pool.toString("hex", used, used + count);
-    // Never handed out twice, and not to be read from memory later.
+    // Bytes are never handed out twice, nor can they be read from memory later.
     pool.fill(0, used, used + count);
     used += count;
     return digits;
   },
-  // From the same pool: one source, and jitter is drawn too seldom for its cost to matter.
+  // From the same pool: jitter is drawn too seldom for its cost to matter.
   fraction: () => Number.parseInt(systemRandom.hex(6), 16) / 2 ** 48,
 };
 
 /**
- * Rule R1: an owner is 128 random bits, drawn for one acquire call and never used again. A reused owner (a host name, say)
- * lets the reply to an abandoned call reach a later one, which then believes in a claim that the store has removed.
+ * Rule R1: an owner is 128 random bits, drawn for one acquire call and never used again. With a
+ * reused owner, such as a host name, the reply to an abandoned call could reach a later call. That
+ * call would then believe in a claim that the store has removed.
  */
 export function drawOwner(random: Random): string {
   return random.hex(16);

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 export interface Bound {
   readonly clock: Clock;
@@ -11,12 +11,12 @@ export interface Bound {
 }
 
 /**
- * A promise against a deadline. Settles as `work` does or, once the time is over or the signal
- * has aborted, as `otherwise` says: with what it returns, or what it throws. The caller's
- * `otherwise` looks at its own signal to tell which it was.
+ * A promise against a deadline. Settles as `work` does. Once the time is over, or the signal has
+ * aborted, it settles as `otherwise` does: with what that returns or throws. `otherwise` looks at
+ * the signal to tell which it was.
  *
- * The work itself goes on: nothing can stop a promise. A rejection of it that comes late is
- * handled here, since nobody else listens any more. No timer and no listener outlives the wait.
+ * The work itself goes on: nothing can stop a promise. Its late rejection is handled here, since
+ * nobody else listens any more. No timer and no listener outlives the wait.
  */
 export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: () => U): Promise<T | U> {
   const { clock, limitMs = Infinity, signal, keepAlive = false } = bound;
@@ -33,7 +33,20 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       timer?.cancel();
       signal?.removeEventListener("abort", over);
     };
-    const timer = limitMs === Infinity ? null : clock.schedule(limitMs, over, { keepAlive });
+    // Timers have a ceiling: a long one fires early, and is set again for what is left. But a
+    // timer may also fire a fraction of a millisecond before its time, and that is in time.
+    const deadlineMs = clock.now().monoMs + limitMs;
+    const arm = (): Timer =>
+      clock.schedule(
+        deadlineMs - clock.now().monoMs,
+        () => {
+          if (deadlineMs - clock.now().monoMs < 1) over();
+          else timer = arm();
+        },
+        { keepAlive },
+      );
+    // Without a limit a timer is of use only to keep the process running.
+    let timer = limitMs === Infinity && !keepAlive ? null : arm();
     if (signal?.aborted === true) return over();
     signal?.addEventListener("abort", over, { once: true });
     work.finally(leave).then(resolve, reject);

@@ -1,9 +1,8 @@
-import { driftMarginMs } from "../lease/claim.ts";
 import { elapsedMs, type Instant, type Timer } from "../base/clock.ts";
-import { LeaseholdError, LeaseLostError, isLeaseholdError } from "../errors.ts";
-import { renewalTimeoutMs } from "../lease/renewal-loop.ts";
-import type { Session } from "../lease/session.ts";
+import type { Context } from "../context.ts";
 import type { Begun, ExecutionRef } from "../contract/idempotency-store.ts";
+import { isLeaseholdError, LeaseholdError, LeaseLostError } from "../errors.ts";
+import { Belief, renewalRetryMs, renewalTimeoutMs } from "../lease/belief.ts";
 
 export interface ExecutionTimes {
   readonly leaseMs: number;
@@ -15,41 +14,38 @@ export interface ExecutionTimes {
 export type ExecutionLoss = "expired" | "fenced" | "missing" | "overtime";
 
 /**
- * One execution under a key, while its handler runs: extends its lease every third of it, and aborts its signal when it may
- * no longer be believed, by the local clocks, before the store lets another take over. As of a lease, belief lost is not
- * regained; but a result that comes late is offered to the store all the same, which takes it unless somebody has taken over.
+ * One execution under a key, while its handler runs. It extends its lease every third of it. It
+ * aborts its signal when it may no longer be believed, by the local clocks: before the store lets
+ * another take over. Lost belief is not regained, as for a lease. But a result that comes late is
+ * offered to the store all the same, which takes it unless another has taken over.
  */
 export class Execution {
   readonly token: bigint;
   readonly attempt: number;
   readonly ref: ExecutionRef;
   readonly times: ExecutionTimes;
-  readonly #session: Session;
+  readonly #context: Context;
   readonly #aborter = new AbortController();
   readonly #startedAt: Instant;
-  readonly #stopListening: () => void;
-  #validFrom: Instant;
-  #leaseMs: number;
+  readonly #belief: Belief;
   #dueMs: number;
   #timer: Timer | null = null;
   #asking = false;
   #loss: ExecutionLoss | null = null;
   #ended = false;
 
-  constructor(session: Session, ref: ExecutionRef, begun: Begun, times: ExecutionTimes) {
-    this.#session = session;
+  constructor(context: Context, ref: ExecutionRef, begun: Begun, times: ExecutionTimes) {
+    const { clock, closing } = context;
+    this.#context = context;
     this.ref = ref;
     this.times = times;
     this.token = begun.token;
     this.attempt = begun.attempt;
-    this.#validFrom = begun.validFrom;
-    this.#leaseMs = begun.leaseMs;
-    this.#startedAt = session.clock.now();
-    this.#dueMs = this.#nextDueMs();
-    const closing = (): void => this.interrupt(session.closing.reason);
-    session.closing.addEventListener("abort", closing, { once: true });
-    if (session.closing.aborted) closing();
-    this.#stopListening = () => session.closing.removeEventListener("abort", closing);
+    this.#belief = new Belief(clock, { validFrom: begun.validFrom, ttlMs: begun.leaseMs });
+    this.#startedAt = clock.now();
+    this.#dueMs = this.#belief.dueMs;
+    if (closing.aborted) this.#closing();
+    else closing.addEventListener("abort", this.#closing, { once: true });
     this.#arm();
   }
 
@@ -57,77 +53,68 @@ export class Execution {
     return this.#aborter.signal;
   }
 
-  /** Milliseconds until nobody may rely on this execution any more, unless it is extended; 0 when it is lost. */
+  /** Milliseconds until it may no longer be believed, unless it is extended; 0 when it is lost. */
   get remainingMs(): number {
     if (this.#loss !== null) return 0;
-    const leaseMs =
-      this.#leaseMs - driftMarginMs(this.#leaseMs) - elapsedMs(this.#session.clock, this.#validFrom);
-    return Math.max(0, Math.min(leaseMs, this.#overtimeInMs));
+    return Math.max(0, Math.min(this.#belief.remainingMs, this.#overtimeInMs));
   }
 
-  /** Why it is no longer believed, if so; looks first. */
+  /** Why it is no longer believed; null while it is. Looks at the clocks first. */
   get loss(): ExecutionLoss | null {
     if (this.#loss === null && !this.#ended && this.remainingMs <= 0)
       this.#lose(this.#overtimeInMs <= 0 ? "overtime" : "expired");
     return this.#loss;
   }
 
-  /** Asks the handler to stop: the coordinator closes, a policy gives up. The execution is not lost by that. */
+  /** Asks the handler to stop: the coordinator closes, a policy gives up. No loss by itself. */
   interrupt(reason: unknown): void {
     this.#aborter.abort(reason);
   }
 
-  /** The handler has settled and its outcome was told, or is not going to be: nothing is extended from now on. */
+  /** Stops extending: the handler has settled, and its outcome was told or never will be. */
   end(): void {
     this.#ended = true;
     this.#timer?.cancel();
-    this.#stopListening();
+    this.#context.closing.removeEventListener("abort", this.#closing);
   }
+
+  readonly #closing = (): void => this.interrupt(this.#context.closing.reason);
 
   get #overtimeInMs(): number {
-    return this.times.maxDurationMs - elapsedMs(this.#session.clock, this.#startedAt);
-  }
-
-  #nextDueMs(): number {
-    const nowMs = this.#session.clock.now().monoMs;
-    // On a shared lease an execution may be born old: due at once, but never in a tight loop.
-    return Math.max(this.#validFrom.monoMs + this.#leaseMs / 3, nowMs + 15);
+    return this.times.maxDurationMs - elapsedMs(this.#context.clock, this.#startedAt);
   }
 
   #arm(): void {
     this.#timer?.cancel();
     if (this.#ended || this.#loss !== null) return;
-    const { clock } = this.#session;
+    const { clock } = this.#context;
     const dueInMs = this.#asking ? Infinity : this.#dueMs - clock.now().monoMs;
     this.#timer = clock.schedule(Math.max(1, Math.min(this.remainingMs, dueInMs)), () => this.#tick());
   }
 
   #tick(): void {
-    // An answer on its way is the only thing that can save an execution at its deadline, and it is too late to wait for it.
+    // At the deadline only an answer on its way could save the execution. It is too late to wait
+    // for that.
     if (this.loss !== null) return;
-    if (!this.#asking && this.#session.clock.now().monoMs >= this.#dueMs) void this.#extend();
+    if (!this.#asking && this.#context.clock.now().monoMs >= this.#dueMs) void this.#extend();
     this.#arm();
   }
 
   async #extend(): Promise<void> {
     this.#asking = true;
+    const { backend, clock } = this.#context;
     const { leaseMs, retentionMs } = this.times;
-    const { idempotency } = this.#session.backend;
-    const timeoutMs = renewalTimeoutMs(leaseMs);
     try {
-      const reply = await idempotency.extend({
+      const reply = await backend.idempotency.extend({
         ...this.ref,
-        ...{ token: this.token, leaseMs, retentionMs, timeoutMs },
+        ...{ token: this.token, leaseMs, retentionMs },
+        timeoutMs: renewalTimeoutMs(leaseMs),
       });
       if (reply.kind !== "extended") this.#lose(reply.kind);
-      else if (reply.validFrom.monoMs > this.#validFrom.monoMs) {
-        this.#validFrom = reply.validFrom;
-        this.#leaseMs = reply.leaseMs;
-      }
-      this.#dueMs = this.#nextDueMs();
+      else this.#belief.extend({ validFrom: reply.validFrom, ttlMs: reply.leaseMs });
+      this.#dueMs = this.#belief.dueMs;
     } catch {
-      // Three tries end before the deadline, as of a renewal.
-      this.#dueMs = this.#session.clock.now().monoMs + leaseMs / 12;
+      this.#dueMs = clock.now().monoMs + renewalRetryMs(leaseMs);
     } finally {
       this.#asking = false;
       this.#arm();

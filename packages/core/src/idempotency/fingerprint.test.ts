@@ -10,11 +10,11 @@ test("the order of members does not matter, and the order of items does", () => 
   expect(fingerprintOf([1, 2])).not.toBe(fingerprintOf([2, 1]));
 });
 
-test("a member that JSON leaves out is not there", () => {
+test("a member that JSON leaves out does not count", () => {
   expect(fingerprintOf({ a: 1, b: undefined })).toBe(fingerprintOf({ a: 1 }));
 });
 
-test("payloads that differ differ, whatever they look like", () => {
+test("different payloads have different fingerprints, however alike they look", () => {
   const payloads = [
     undefined,
     null,
@@ -36,12 +36,12 @@ test("payloads that differ differ, whatever they look like", () => {
   expect(fingerprintOf({ '":1,"': 1 })).not.toBe(fingerprintOf({ "": 1, "1": 1 }));
 });
 
-test("a string is its bytes", () => {
+test("a string counts as its bytes, and a date as its ISO text", () => {
   expect(fingerprintOf("é")).toBe(fingerprintOf(Buffer.from("é")));
   expect(fingerprintOf([new Date(0)])).toBe(fingerprintOf(["1970-01-01T00:00:00.000Z"]));
 });
 
-test("what JSON cannot say is refused, as is a payload that contains itself", () => {
+test("a payload that JSON cannot express is refused, as is one that contains itself", () => {
   const cycle: Record<string, unknown> = {};
   cycle["self"] = cycle;
   for (const payload of [

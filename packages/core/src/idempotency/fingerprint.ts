@@ -3,13 +3,18 @@ import { isDate } from "node:util/types";
 
 import { invalidArgument } from "../errors.ts";
 
+/** A deeper payload is refused, before the stack overflows. */
 const deepest = 200;
 
 /**
- * What a payload is recognised by: the SHA-256, in hexadecimal, of its bytes (a string counts as its UTF-8), or of its
- * canonical JSON, in which the order of an object's members does not matter (as in RFC 8785). No payload has one, too.
+ * What a payload is recognised by: a SHA-256 in hexadecimal. It is that of the payload's bytes (of
+ * the UTF-8 of a string), or of its canonical JSON, in which the order of an object's members does
+ * not matter (as in RFC 8785, the JSON Canonicalization Scheme). `undefined` has one, too.
  *
- * Throws `INVALID_ARGUMENT` for what JSON cannot say: a cycle, NaN, a bigint, a function.
+ * Throws `INVALID_ARGUMENT` for what JSON cannot express: a cycle, NaN, a bigint, a function.
+ *
+ * @example
+ * fingerprintOf({ amount: 5, to: "a" }) === fingerprintOf({ to: "a", amount: 5 }); // true
  */
 export function fingerprintOf(payload: unknown): string {
   const hash = createHash("sha256");
@@ -29,7 +34,7 @@ function canonicalJson(value: unknown, depth: number): string {
     return `[${value.map((item) => canonicalJson(item ?? null, depth + 1)).join(",")}]`;
   if (typeof value !== "object" || isDate(value))
     throw invalidArgument(
-      `fingerprint must be bytes, a string, or what JSON can say; it contains ${typeof value === "number" ? String(value) : `a ${typeof value}`}.`,
+      `fingerprint must be bytes, a string, or what JSON can express; it contains ${typeof value === "number" ? String(value) : `a ${typeof value}`}.`,
     );
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)

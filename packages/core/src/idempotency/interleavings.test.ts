@@ -4,8 +4,8 @@ import { SimClock } from "@leasehold/testing";
 import * as fc from "fast-check";
 import { test } from "vitest";
 
-import { memoryBackend } from "../memory/index.ts";
 import type { BeginRequest, FinishRequest } from "../contract/idempotency-store.ts";
+import { memoryBackend } from "../memory/index.ts";
 
 const leaseMs = 100;
 const retentionMs = 1_000_000;
@@ -21,12 +21,13 @@ const who = fc.nat(3);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom("begin", "extend", "withdraw"), who }),
   fc.record({ do: fc.constant("finish"), who, outcome: fc.constantFrom(...outcomes) }),
-  // Any request that was ever made arrives once more: resent, delayed, reordered.
+  // Any request that was ever sent arrives once more: resent, delayed, reordered.
   fc.record({ do: fc.constant("late"), which: fc.nat(60) }),
   fc.record({ do: fc.constant("pass"), ms: fc.constantFrom(1, 60, 101) }),
 );
 
-// Four callers, each of which pauses, dies, comes back late and repeats itself wherever the schedule says so.
+// Four callers, each of which pauses, dies, comes back late and repeats itself wherever the
+// schedule says so.
 test("under any schedule one result stands, tokens grow, and only the present execution changes the record", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {

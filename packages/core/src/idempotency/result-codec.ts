@@ -1,17 +1,19 @@
-/** Turns results into text that a store keeps, and back. What comes back is untrusted: `decode` throws on anything strange. */
+/** Turns results into text that a store keeps, and back. */
 export interface ResultCodec {
-  /** Throws on a value that it cannot keep as it is. */
+  /** Throws on a value that would not come back as it is. */
   encode(value: unknown): string;
+  /** What comes back is untrusted: throws on anything that `encode` does not write. */
   decode(text: string): unknown;
 }
 
 const version = "1";
-/** Deeper values are refused both ways, before the stack is. */
+/** A deeper value is refused, both ways, before the stack overflows. */
 const deepest = 100;
 
 /**
- * JSON, and what JSON drops: undefined, bigint, Date, bytes, NaN, the infinities and -0 come back as they were. An object
- * with a member `$` says what stands in its place. Instances of classes are refused rather than flattened in silence.
+ * The codec that is used by default. It writes JSON, and keeps what JSON drops: undefined, bigint,
+ * Date, bytes, NaN, the infinities and -0. An object with a member `$` stands for such a value.
+ * Instances of classes are refused, rather than flattened in silence.
  */
 export const resultCodec: ResultCodec = {
   encode: (value) => version + JSON.stringify(pack(value, 0)),
@@ -52,7 +54,10 @@ function unpack(packed: unknown, depth: number): unknown {
   return Object.hasOwn(packed, "$") ? untag(packed as Tagged, depth) : members(packed, depth);
 }
 
-/** `fromEntries` defines members and never assigns them: a member `__proto__` is a member, and pollutes nothing. */
+/**
+ * `fromEntries` defines members, and never assigns them: a member `__proto__` is just a member, and
+ * pollutes nothing.
+ */
 function members(packed: object, depth: number): object {
   return Object.fromEntries(
     Object.entries(packed).map(([name, member]) => [name, unpack(member, depth + 1)]),

@@ -1,21 +1,13 @@
 import { createHash } from "node:crypto";
 
-import {
-  checkCount,
-  checkDuration,
-  checkFunction,
-  checkName,
-  checkSignal,
-  checkTtl,
-} from "../base/arguments.ts";
+import { checkFunction, checkName, checkSignal } from "../base/arguments.ts";
 import { encodeName } from "../base/encode-name.ts";
-import { invalidArgument, LeaseholdError } from "../errors.ts";
-import type { IdempotencyOutcome } from "../events.ts";
-import type { Defaults } from "../recipes/line-resource.ts";
 import { drawOwner } from "../base/random.ts";
-import type { Session } from "../lease/session.ts";
-import { CompletedResults } from "./completed-results.ts";
-import { inProgress, type Entry } from "./begin.ts";
+import type { Context } from "../context.ts";
+import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
+import { invalidArgument, isOutage, LeaseholdError } from "../errors.ts";
+import type { IdempotencyOutcome } from "../events.ts";
+import { inProgress, type Admission } from "./admission.ts";
 import { Execution } from "./execution.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type {
@@ -25,73 +17,32 @@ import type {
   IdempotentResult,
   IdempotentRunOptions,
 } from "./idempotency.ts";
-import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
-import { resultCodec } from "./result-codec.ts";
-import { isOutage } from "./is-outage.ts";
 import { replay } from "./replay.ts";
-import { runExecution, type Settings } from "./run-execution.ts";
+import { runExecution } from "./run-execution.ts";
+import { checkOptions, type Settings } from "./settings.ts";
 
 /** Throws `INVALID_ARGUMENT` on any option out of bounds. */
 export function createIdempotency(
-  session: Session,
+  context: Context,
+  admission: Admission,
   scope: string,
   options: IdempotencyOptions,
-  defaults: Pick<Defaults, "waitMs">,
+  defaults: { readonly waitMs: number },
 ): Idempotency {
-  return new ScopedIdempotency(session, scope, checkOptions(session, options), {
-    waitMs: options.conflict === "wait" ? (options.waitMs ?? defaults.waitMs) : 0,
-  });
-}
-
-interface CheckedOptions extends Settings {
-  readonly takeOver: boolean;
-  readonly failOpen: boolean;
-  readonly cacheSize: number;
-}
-
-function checkOptions({ backend }: Session, options: IdempotencyOptions): CheckedOptions {
-  const { conflict = "reject", onExpired = "retry", waitMs = 0, cacheSize = 0 } = options;
-  if (conflict !== "reject" && conflict !== "wait")
-    throw invalidArgument('conflict must be "reject" or "wait".');
-  if (onExpired !== "retry" && onExpired !== "fail")
-    throw invalidArgument('onExpired must be "retry" or "fail".');
-  checkDuration("waitMs", waitMs, { infinite: true });
-  const leaseMs = checkTtl(options.leaseMs ?? 30_000, backend.traits, backend.name, "leaseMs");
-  const retentionMs = checkDuration("retentionMs", options.retentionMs ?? Math.max(86_400_000, leaseMs));
-  if (retentionMs < leaseMs || !Number.isInteger(retentionMs))
-    throw invalidArgument(
-      `retentionMs must be a whole number, and at least leaseMs (${leaseMs}); got ${retentionMs}.`,
-    );
-  const { maxBodyBytes } = backend.idempotency;
-  return {
-    leaseMs,
-    retentionMs,
-    maxDurationMs: checkDuration("maxDurationMs", options.maxDurationMs ?? 20 * leaseMs, { infinite: true }),
-    maxResultBytes: checkCount("maxResultBytes", options.maxResultBytes ?? 65_536, maxBodyBytes),
-    classifyError: checkFunction("classifyError", options.classifyError ?? (() => "unknown")),
-    classifyResult: checkFunction("classifyResult", options.classifyResult ?? (() => "stored")),
-    codec: options.codec ?? resultCodec,
-    takeOver: onExpired === "retry",
-    failOpen: options.failOpen === true,
-    cacheSize: cacheSize === 0 ? 0 : checkCount("cacheSize", cacheSize, 1_000_000),
-  };
+  return new ScopedIdempotency(context, admission, scope, checkOptions(context.backend, options, defaults));
 }
 
 class ScopedIdempotency implements Idempotency {
   readonly scope: string;
-  readonly #session: Session;
-  readonly #options: CheckedOptions;
-  readonly #waitMs: number;
-  readonly #entry: Entry;
-  readonly #results: CompletedResults;
+  readonly #context: Context;
+  readonly #admission: Admission;
+  readonly #settings: Settings;
 
-  constructor(session: Session, scope: string, options: CheckedOptions, { waitMs }: { waitMs: number }) {
+  constructor(context: Context, admission: Admission, scope: string, settings: Settings) {
     this.scope = scope;
-    this.#session = session;
-    this.#options = options;
-    this.#waitMs = waitMs;
-    this.#entry = session.entry;
-    this.#results = new CompletedResults(options.cacheSize, options.retentionMs, session.clock);
+    this.#context = context;
+    this.#admission = admission;
+    this.#settings = settings;
   }
 
   async run<T>(
@@ -99,10 +50,10 @@ class ScopedIdempotency implements Idempotency {
     options: IdempotentRunOptions,
     handler: (context: ExecutionContext) => T | Promise<T>,
   ): Promise<IdempotentResult<T>> {
-    this.#session.assertOpen();
+    this.#context.assertOpen();
     const record = this.#recordOf(checkName("key", key));
     checkFunction("handler", handler);
-    // Once, and before the handler, which may change what it was given.
+    // Computed once, and before the handler runs: the handler may change the payload.
     const fingerprint = fingerprintOf(options?.fingerprint);
     const { policy } = options ?? {};
     const signal = checkSignal(options?.signal);
@@ -119,58 +70,47 @@ class ScopedIdempotency implements Idempotency {
     handler: (context: ExecutionContext) => T | Promise<T>,
   ): Promise<IdempotentResult<T>> {
     signal?.throwIfAborted();
-    const session = this.#session;
-    session.assertOpen();
-    const { leaseMs, retentionMs, takeOver, failOpen } = this.#options;
+    const context = this.#context;
+    context.assertOpen();
+    const { leaseMs, retentionMs, takeOver, waitMs, failOpen } = this.#settings;
     const downstreamKey = hashOf(`downstream\0${record}`);
-    const cached = this.#results.get(record);
-    if (cached !== null) {
-      const { fingerprint: known, ...result } = cached;
-      const reply: BeginReply =
-        known === fingerprint ? { kind: "finished", outcome: "completed", ...result } : { kind: "mismatch" };
-      return this.#answer<T>(record, reply);
-    }
-    const owner = drawOwner(session.random);
+    const owner = drawOwner(context.random);
     const request = { record, owner, fingerprint, leaseMs, retentionMs, takeOver };
     let reply: BeginReply;
     try {
-      reply = await this.#entry.enter(request, { waitMs: this.#waitMs, signal });
+      reply = await this.#admission.enter(request, { waitMs, signal });
     } catch (error) {
       if (!failOpen || !isOutage(error)) throw error;
       this.#tell(record, "unprotected", 0);
-      const value = await handler(unprotected(session, downstreamKey, this.#options.maxDurationMs));
+      const value = await handler(unprotected(context, downstreamKey, this.#settings.maxDurationMs));
       return { value, replayed: false, record: "unprotected", attempt: 0, fencingToken: 0n };
     }
     if (reply.kind !== "begun") return this.#answer<T>(record, reply);
-    const execution = new Execution(session, { record, owner }, reply, this.#options);
-    this.#tell(record, "executing", reply.attempt);
-    // The end of an attempt is the end of the work; a caller's own signal, without a policy, only ended the wait.
+    const execution = new Execution(context, { record, owner }, reply, this.#settings);
+    const { attempt } = reply;
+    this.#tell(record, "executing", attempt);
+    // With a policy the end of an attempt is the end of the work. Without one the caller's own
+    // signal only ends the wait.
     const interrupt = (): void => execution.interrupt(signal?.reason);
     if (interruptible) signal?.addEventListener("abort", interrupt, { once: true });
-    const { token, attempt } = reply;
     const told = (outcome: IdempotencyOutcome): void => this.#tell(record, outcome, attempt);
-    const running = runExecution(session, execution, this.#options, { handler, downstreamKey, told });
-    session.attend(running);
-    const { result, body, since } = await running.finally(() =>
-      signal?.removeEventListener("abort", interrupt),
-    );
-    if (result.record === "stored" && body !== null)
-      this.#results.add(record, { fingerprint, body, token, attempt }, since);
-    return result;
+    const running = runExecution(context, execution, this.#settings, { handler, downstreamKey, told });
+    context.attend(running);
+    return running.finally(() => signal?.removeEventListener("abort", interrupt));
   }
 
-  /** For a call that does not execute: the earlier result, or why there is none. */
+  /** Answers a call that does not execute: the earlier result, or why there is none. */
   #answer<T>(record: string, reply: Exclude<BeginReply, { kind: "begun" }>): IdempotentResult<T> {
     if (reply.kind === "finished") {
       this.#tell(record, "replayed", reply.attempt);
-      return replay<T>(reply, this.#options);
+      return replay<T>(reply, this.#settings);
     }
     this.#tell(record, reply.kind, "attempt" in reply ? reply.attempt : 0);
     if (reply.kind === "in-progress") throw inProgress(reply.remainingMs);
     if (reply.kind === "mismatch")
       throw new LeaseholdError(
         "IDEMPOTENCY_MISMATCH",
-        "This idempotency key was used with another payload. Take a new key for a new request.",
+        "This idempotency key was used with another payload. Use a new key for a new request.",
       );
     throw new LeaseholdError(
       "OUTCOME_UNKNOWN",
@@ -179,14 +119,14 @@ class ScopedIdempotency implements Idempotency {
     );
   }
 
-  /** Keys come from outside, and may be long or say something: what the store sees of one is its hash. */
+  /** Keys come from outside, and may be long or secret: the store sees only their hash. */
   #recordOf(key: string): string {
-    return `${this.#session.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
+    return `${this.#context.namespace}:idempotency:${encodeName(this.scope)}/${hashOf(key)}`;
   }
 
   #tell(record: string, outcome: IdempotencyOutcome, attempt: number): void {
     const { scope } = this;
-    this.#session.emit({ type: "idempotency", scope, record: record.slice(-64, -56), outcome, attempt });
+    this.#context.emit({ type: "idempotency", scope, record: record.slice(-64, -56), outcome, attempt });
   }
 }
 
@@ -194,14 +134,14 @@ function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Of an execution that nothing protects. */
-function unprotected(session: Session, downstreamKey: string, maxDurationMs: number): ExecutionContext {
+/** The context of an execution that nothing protects (`failOpen`). */
+function unprotected(context: Context, downstreamKey: string, maxDurationMs: number): ExecutionContext {
   return {
-    signal: session.closing,
+    signal: context.closing,
     attempt: 0,
     fencingToken: 0n,
     downstreamKey,
-    deadline: session.clock.now().wallMs + maxDurationMs,
+    deadline: context.clock.now().wallMs + maxDurationMs,
     remainingMs: 0,
   };
 }

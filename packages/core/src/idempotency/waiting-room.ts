@@ -1,11 +1,12 @@
+import { Backoff } from "../base/again.ts";
 import { ChangeFeed } from "../base/change-feed.ts";
-import { type Timer } from "../base/clock.ts";
-import type { Session } from "../lease/session.ts";
+import type { Timer } from "../base/clock.ts";
+import type { Context } from "../context.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
 
-/** A lease that ends is looked for this long after the store should have seen it. */
+/** A waiter asks this long after the store should have seen a lease end. */
 const afterLeaseMs = 10;
-/** Waiters ask again this often although nothing was pushed, and no lease seems to end. */
+/** A waiter that hears nothing, while no lease seems to end, asks again this often. */
 const longestSilenceMs = 10_000;
 
 interface Waiter {
@@ -15,32 +16,35 @@ interface Waiter {
 }
 
 /**
- * Where the callers of this process wait who found one record in progress, all with the same payload. One watch for all of
- * them, and one question when something may have changed, asked by the first for everybody: a result is everybody's, and
- * whoever may begin leaves to execute while the others wait on. So a hundred waiters cost a completion no more than one does.
+ * Where callers of this process wait for one record that is in progress; all have the same payload.
+ * They share one watch. When something may have changed, the first asks one question for all. A
+ * result is for everybody. A caller that may begin leaves to execute, while the others wait on. So
+ * a completion costs as much with a hundred waiters as with one.
  */
 export class WaitingRoom {
   readonly fingerprint: string;
-  readonly #session: Session;
+  readonly #context: Context;
   readonly #record: string;
   readonly #onEmpty: () => void;
   readonly #waiters = new Set<Waiter>();
   readonly #over = new AbortController();
   readonly #feed: ChangeFeed = new ChangeFeed(this.#over.signal);
+  readonly #backoff: Backoff;
   #timer: Timer | null = null;
-  #failures = 0;
 
-  constructor(session: Session, { record, fingerprint }: BeginRequest, onEmpty: () => void) {
+  constructor(context: Context, { record, fingerprint }: BeginRequest, onEmpty: () => void) {
     this.fingerprint = fingerprint;
-    this.#session = session;
+    this.#context = context;
+    this.#backoff = new Backoff({ firstMs: 100, longestMs: 2_000 }, context.random);
     this.#record = record;
     this.#onEmpty = onEmpty;
     void this.#serve();
   }
 
   /**
-   * Waits for an answer other than `in-progress`; for ever, if the caller has left (`left` aborts). Rejects with the store's
-   * failure if that is permanent. An execution that is begun for a caller who has left is handed to `unwanted`.
+   * Resolves to an answer other than `in-progress`. Rejects with the store's failure if that is
+   * permanent. Stays pending when the caller has left (`left` aborts). An execution that is begun
+   * for a caller who has left is handed to `unwanted`.
    */
   wait(
     request: BeginRequest,
@@ -65,7 +69,9 @@ export class WaitingRoom {
     return promise;
   }
 
-  /** Something may have happened that no push will tell: a caller asked for itself before it came in. */
+  /**
+   * Looks again. A caller asked for itself before it came in: no push may tell what happened since.
+   */
   lookAgain(): void {
     this.#feed.notify();
   }
@@ -79,17 +85,13 @@ export class WaitingRoom {
 
   /** The watch begins before the first question, so nothing that follows the answer goes unseen. */
   async #serve(): Promise<void> {
-    const { idempotency } = this.#session.backend;
-    const watch = idempotency.watch(this.#record, this.#over.signal);
-    const pump = async (): Promise<void> => {
-      for await (const _ of watch) this.#feed.notify();
-    };
-    const pumping = pump().catch(() => undefined);
+    const { idempotency } = this.#context.backend;
+    const stopWatching = idempotency.watch(this.#record, this.#feed.notify);
     for await (const _ of this.#feed) {
       this.#timer?.cancel();
       await this.#ask();
     }
-    await pumping;
+    stopWatching();
   }
 
   async #ask(): Promise<void> {
@@ -97,19 +99,19 @@ export class WaitingRoom {
     if (first === undefined) return;
     let reply: BeginReply;
     try {
-      reply = await this.#session.backend.idempotency.begin(first.request);
-      this.#failures = 0;
+      reply = await this.#context.backend.idempotency.begin(first.request);
+      this.#backoff.reset();
     } catch (error) {
       if ((error as { permanent?: unknown }).permanent === true) return first.fail(error);
-      const delayMs = Math.min(100 * 2 ** this.#failures++, 2_000);
-      return this.#askIn(delayMs * (0.5 + this.#session.random.fraction()));
+      return this.#askIn(this.#backoff.nextMs());
     }
     if (reply.kind === "in-progress")
       return this.#askIn(Math.min(reply.remainingMs + afterLeaseMs, longestSilenceMs));
     first.settle(reply);
     for (const waiter of [...this.#waiters])
       if (isAnsweredBy(waiter.request, first.request, reply)) waiter.settle(reply);
-    // Who executes now announces its end. Whoever may take over, where the first would not, asks for itself.
+    // After `begun`: the caller that executes announces its end. Otherwise: a caller that may take
+    // over, where the first may not, asks for itself.
     if (reply.kind === "begun") this.#askIn(first.request.leaseMs);
     else this.#feed.notify();
   }
@@ -117,11 +119,14 @@ export class WaitingRoom {
   #askIn(delayMs: number): void {
     if (this.#waiters.size === 0) return;
     this.#timer?.cancel();
-    this.#timer = this.#session.clock.schedule(delayMs, this.#feed.notify, { keepAlive: true });
+    this.#timer = this.#context.clock.schedule(delayMs, this.#feed.notify, { keepAlive: true });
   }
 }
 
-/** Whether what the store said to `asked` is also what it would say to `other`. Never of `begun`: that is for one alone. */
+/**
+ * Whether the answer to `asked` is also what the store would answer to `other`. Never so for
+ * `begun`, which is for one caller alone.
+ */
 function isAnsweredBy(other: BeginRequest, asked: BeginRequest, { kind }: BeginReply): boolean {
   return kind !== "begun" && (kind !== "expired" || other.takeOver === asked.takeOver);
 }

@@ -57,12 +57,12 @@ export class Belief {
     return this.#proof;
   }
 
-  /** Milliseconds until belief ends: the ttl less the margin, from when it counts. 0 or less: it has. */
+  /** Milliseconds until belief ends, which is a margin before the ttl does. 0 or less: it has. */
   get remainingMs(): number {
     return this.storedMs - driftMarginMs(this.#proof.ttlMs);
   }
 
-  /** Milliseconds until the store itself may let go, without the margin; negative once it may have. */
+  /** Milliseconds until the ttl ends, without the margin: the store may let go then. */
   get storedMs(): number {
     return this.#leftOf(this.#proof);
   }

@@ -1,8 +1,9 @@
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Granted, Queued, RenewAnswer } from "../contract/backend.ts";
-import { Claim, driftMarginMs } from "./claim.ts";
+import type { Granted, Queued, RenewAnswer } from "../contract/lease-store.ts";
+import { driftMarginMs } from "./belief.ts";
+import { Claim } from "./claim.ts";
 
 const ttlMs = 1_000;
 let clock: SimClock;
@@ -12,10 +13,13 @@ let claim: Claim;
 beforeEach(() => {
   clock = new SimClock();
   told = [];
-  claim = new Claim({ resource: "r", owner: "o" }, { ttlMs, capacity: 1, announce: false }, clock, {
-    granted: () => told.push("granted"),
+  const resource = { name: "r", capacity: 1, announce: false };
+  claim = new Claim({ resource, owner: "o", ttlMs }, clock, {
+    granted: () => {
+      told.push("granted");
+      claim.handTo({ lost: (reason) => told.push(`lost ${reason}`) });
+    },
     died: (reason) => told.push(`died ${reason}`),
-    lost: (reason) => told.push(`lost ${reason}`),
     ask: () => told.push("ask"),
   });
   claim.sending();
@@ -52,7 +56,7 @@ describe("the deadline", () => {
     expect(claim.remainingMs()).toBe(usableMs - 300);
   });
 
-  it("ends the belief at the very look that finds it passed, with no timer having fired", () => {
+  it("ends the belief at the very look that finds it passed, before any timer has fired", () => {
     claim.answered(granted(5n));
     clock.block(usableMs - 1);
     expect(claim.isHeld()).toBe(true);
@@ -70,7 +74,7 @@ describe("the deadline", () => {
     expect(claim.remainingMs()).toBe(usableMs);
   });
 
-  it("counts a sleep that only the wall clock saw, and no step back of it", () => {
+  it("counts a sleep that only the wall clock saw, and does not count its steps back", () => {
     claim.answered(granted(5n));
     clock.stepWall(-3_600_000);
     expect(claim.remainingMs()).toBe(usableMs);
@@ -162,7 +166,7 @@ describe("pushes (R4)", () => {
   });
 });
 
-describe("the end (R5)", () => {
+describe("over (R5)", () => {
   it.each(["released", "expired", "gone"])("is final: %s", (how) => {
     claim.answered(granted(5n));
     if (how === "released") claim.end();
@@ -179,7 +183,7 @@ describe("the end (R5)", () => {
     expect(told).toEqual(before);
   });
 
-  it("leaves a mark to be left (R7) when a request went unanswered, was resent, or is on its way", () => {
+  it("asks for a mark (R7) when a request went unanswered, was resent, or is on its way", () => {
     expect(claim.inFlight).toBe(true);
     claim.answered(queued(5n));
     expect([claim.inFlight, claim.unclean]).toEqual([false, false]);

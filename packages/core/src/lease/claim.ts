@@ -1,86 +1,75 @@
+import type { Clock, Instant } from "../base/clock.ts";
 import type {
-  Acknowledged,
   AcquireRequest,
   ClaimRef,
   Granted,
   Queued,
   RenewAnswer,
-} from "../contract/backend.ts";
-import { elapsedMs, type Clock, type Instant } from "../base/clock.ts";
+  ShapedResource,
+} from "../contract/lease-store.ts";
 import type { LossReason } from "../errors.ts";
+import { Belief } from "./belief.ts";
 
 /**
- * What this process may believe about one claim. No I/O happens here: answers and pushes go in, belief comes out, so that
- * every interleaving can be argued, and tested, in one place.
+ * What this process may believe about one claim. No I/O happens here: answers and pushes go in,
+ * belief comes out, so that every interleaving can be argued, and tested, in one place. The rules
+ * that the comments cite, R1 to R7, are in docs/rules.md.
  *
  *     joining --> waiting --> held --> over
  *        \___________\__________________/
  *
- * `over` is final (rule R5): no late reply and no push revives a claim that was lost, released or given up.
+ * `over` is final (rule R5): no late reply and no push revives a claim that was lost, released or
+ * given up.
  */
 export type Phase = "joining" | "waiting" | "held" | "over";
 
-/** What a claim tells whoever owns it. Called synchronously, at most once each except `ask`. */
-export interface ClaimObserver {
-  /** The claim is granted, and its deadline is ahead: it may be believed. */
+/** The acquire call, which is told until the claim is granted. Called synchronously. */
+export interface WaiterObserver {
+  /** The claim is granted, and its deadline is ahead. Hand it to its holder, first of all. */
   granted(): void;
-  /** A waiting claim died in the store: it will never be granted. */
+  /** The claim died in the store: it will never be granted. At most once. */
   died(reason: LossReason): void;
-  /** A held claim can no longer be believed. */
-  lost(reason: LossReason): void;
   /** The store says granted, but our deadline has passed: only a renewal can tell. */
   ask(): void;
 }
 
-/**
- * What is taken off every ttl before it is believed: 2 % for clocks that run at different rates (crystals differ by less
- * than 0.02 %; the rest is for clocks that NTP slews), and 10 ms for the lateness of the timer that raises the alarm.
- */
-export function driftMarginMs(ttlMs: number): number {
-  return 10 + ttlMs * 0.02;
+/** The lease that came of a claim. Called synchronously. */
+export interface HolderObserver {
+  /** The claim can no longer be believed. At most once. */
+  lost(reason: LossReason): void;
 }
 
 export class Claim implements ClaimRef {
-  readonly resource: string;
+  readonly resource: ShapedResource;
   readonly owner: string;
   readonly ttlMs: number;
-  readonly capacity: number;
-  /** Whether its changes are announced to observers. */
-  readonly announce: boolean;
-  /** An acquire of this owner went unanswered or was resent: a copy of it may arrive at any later time (rule R7). */
+  /** An acquire of this owner was unanswered or resent: a copy may still arrive (rule R7). */
   unclean = false;
   /** An acquire of this owner is on its way. */
   inFlight = false;
-  /** Upper bound of how long those ahead may live on without renewing, as of the last acknowledgement. */
+  /** How long those ahead may live on without renewing, at most, as of the last acknowledgement. */
   aheadMs = 0;
 
-  /** Who is told: the acquire call first, then the lease that came of it. */
-  observer: ClaimObserver;
-
   readonly #clock: Clock;
+  readonly #waiter: WaiterObserver;
+  readonly #belief: Belief;
+  #holder: HolderObserver | null = null;
   #phase: Phase = "joining";
   #ticket: bigint | null = null;
   #pushedTicket: bigint | null = null;
   #firstSentAt: Instant | null = null;
-  #acknowledged: { validFrom: Instant; ttlMs: number } | null = null;
 
   constructor(
-    ref: ClaimRef,
-    {
-      ttlMs,
-      capacity,
-      announce,
-    }: Pick<AcquireRequest, "ttlMs" | "capacity"> & { readonly announce: boolean },
+    { resource, owner, ttlMs }: Pick<AcquireRequest, "resource" | "owner" | "ttlMs">,
     clock: Clock,
-    observer: ClaimObserver,
+    waiter: WaiterObserver,
   ) {
-    this.resource = ref.resource;
-    this.owner = ref.owner;
+    this.resource = resource;
+    this.owner = owner;
     this.ttlMs = ttlMs;
-    this.capacity = capacity;
-    this.announce = announce;
     this.#clock = clock;
-    this.observer = observer;
+    this.#waiter = waiter;
+    this.#belief = new Belief(clock);
   }
 
   get phase(): Phase {
@@ -92,21 +81,20 @@ export class Claim implements ClaimRef {
     return this.#ticket;
   }
 
-  /** From when the last acknowledgement counts. */
-  get validFrom(): Instant | null {
-    return this.#acknowledged?.validFrom ?? null;
+  /** When it is to be renewed, on the monotonic clock, in milliseconds. */
+  get dueMs(): number {
+    return this.#belief.dueMs;
   }
 
-  /** Milliseconds until the local deadline; 0 or less when it has passed. Computed from the clocks at every call. */
+  /** Milliseconds until the local deadline, by the clocks at this look; not above 0: it is over. */
   remainingMs(): number {
-    if (this.#acknowledged === null || this.#phase === "over") return 0;
-    const { validFrom, ttlMs } = this.#acknowledged;
-    return ttlMs - driftMarginMs(ttlMs) - elapsedMs(this.#clock, validFrom);
+    return this.#phase === "over" ? 0 : this.#belief.remainingMs;
   }
 
   /**
-   * Whether the claim may be believed at this look. The look itself ends a belief whose deadline has passed: after a blocked
-   * event loop the first question gets the right answer, in the same tick, before any timer has had its turn.
+   * Whether the claim may be believed at this look. The look itself ends a belief whose deadline
+   * has passed: after a blocked event loop the first question gets the right answer, in the same
+   * tick, before any timer has had its turn.
    */
   isHeld(): boolean {
     if (this.#phase !== "held") return false;
@@ -134,18 +122,18 @@ export class Claim implements ClaimRef {
     if (this.#phase === "over") return;
     if (this.#phase === "held") {
       if (!this.isHeld()) return;
-      // A push beat this reply. The same ticket confirms it; a higher one says that the claim we believed in died and that
-      // this very call joined again behind others, so the belief ends here.
-      if (reply.ticket === this.#ticket) this.#extend(reply);
+      // A push beat this reply. The same ticket confirms it. A higher one says that the claim we
+      // believed in died and that this very call joined again behind others: the belief ends here.
+      if (reply.ticket === this.#ticket) this.#belief.extend(reply);
       else if (this.#ticket === null || reply.ticket > this.#ticket) this.#lose("gone");
       return;
     }
-    // Of several acquire replies the highest ticket wins; a lower one speaks of a claim that has died since (rule R2).
+    // Of several replies the highest ticket wins: a lower one is of a claim that has died (R2).
     if (this.#ticket !== null && reply.ticket < this.#ticket) return;
-    if (reply.ticket !== this.#ticket) this.#acknowledged = null;
+    if (reply.ticket !== this.#ticket) this.#belief.forget();
     this.#ticket = reply.ticket;
     this.#phase = "waiting";
-    this.#extend(reply);
+    this.#belief.extend(reply);
     this.aheadMs = reply.kind === "queued" ? reply.aheadMs : 0;
     if (reply.kind === "granted" || this.#pushedTicket === reply.ticket) this.#believe();
   }
@@ -156,13 +144,14 @@ export class Claim implements ClaimRef {
     if (this.#phase === "held") return true;
     if (this.#pushedTicket === null || ticket > this.#pushedTicket) this.#pushedTicket = ticket;
     if (this.#phase === "joining" && this.#ticket === null && this.#firstSentAt !== null) {
-      // The push overtook the reply. Nothing was acknowledged yet, so it counts from the first send of this call (rule R4):
-      // the store cannot have started the ttl of any claim of this owner before that.
+      // The push overtook the reply. Nothing was acknowledged yet, so it counts from the first send
+      // of this call (R4): no claim of this owner can have begun its ttl before that.
       this.#ticket = ticket;
-      this.#acknowledged = { validFrom: this.#firstSentAt, ttlMs: this.ttlMs };
+      this.#belief.extend({ validFrom: this.#firstSentAt, ttlMs: this.ttlMs });
       this.#phase = "waiting";
     }
-    // A higher ticket belongs to a retry whose reply is still on its way; it is kept for that reply. A lower one is dead.
+    // A higher ticket belongs to a retry whose reply is on its way, and is kept for that reply. A
+    // lower one is dead.
     if (ticket === this.#ticket) this.#believe();
     return true;
   }
@@ -171,47 +160,43 @@ export class Claim implements ClaimRef {
   renewed(ticket: bigint, answer: RenewAnswer): void {
     if (this.#phase === "over" || ticket !== this.#ticket || answer.kind === "unanswered") return;
     const wasHeld = this.#phase === "held";
-    // The deadline may have passed while the event loop was blocked and this answer lay in the socket. Lost is lost.
+    // The deadline may have passed while the event loop was blocked and this answer lay in the
+    // socket. Lost is lost.
     if (wasHeld && !this.isHeld()) return;
     if (answer.kind === "gone" || answer.kind === "evicted") {
       if (wasHeld) return this.#lose(answer.kind);
       this.#phase = "over";
-      return this.observer.died(answer.kind);
+      return this.#waiter.died(answer.kind);
     }
-    this.#extend(answer);
+    this.#belief.extend(answer);
     this.aheadMs = answer.aheadMs;
     if (!wasHeld && (answer.granted || this.#pushedTicket === ticket)) this.#believe();
   }
 
-  /** Somebody was seen to be granted what only one can be granted, with a higher ticket than ours. */
+  /** From now on `holder` hears of a loss, in place of the acquire call. */
+  handTo(holder: HolderObserver): void {
+    this.#holder = holder;
+  }
+
+  /** Somebody with a higher ticket was seen to hold what only one can hold. */
   superseded(): void {
     if (this.#phase === "held") this.#lose("superseded");
   }
 
-  /** Ends the claim without a loss: released, aborted, timed out, closed. Belief ends now, not when the store answers. */
+  /** Ends the claim without a loss: released, aborted, timed out, closed. Belief ends here. */
   end(): void {
     this.#phase = "over";
   }
 
   /** Granted by the store; believed only if the deadline is ahead at this look (rule R4). */
   #believe(): void {
-    if (this.remainingMs() <= 0) return this.observer.ask();
+    if (this.remainingMs() <= 0) return this.#waiter.ask();
     this.#phase = "held";
-    this.observer.granted();
-  }
-
-  /** Deadlines never move back: an older acknowledgement that arrives late is ignored. */
-  #extend({ validFrom, ttlMs }: Acknowledged): void {
-    const before = this.#acknowledged;
-    this.#acknowledged = { validFrom, ttlMs };
-    if (before === null) return;
-    const later = this.remainingMs();
-    this.#acknowledged = before;
-    if (later > this.remainingMs()) this.#acknowledged = { validFrom, ttlMs };
+    this.#waiter.granted();
   }
 
   #lose(reason: LossReason): void {
     this.#phase = "over";
-    this.observer.lost(reason);
+    this.#holder?.lost(reason);
   }
 }

@@ -1,6 +1,7 @@
-import type { LeaseStore, RenewAnswer } from "../contract/backend.ts";
-import type { Claim } from "./claim.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import type { LeaseStore, RenewAnswer } from "../contract/lease-store.ts";
+import { renewalRetryMs, renewalTimeoutMs, shortestQuestionMs } from "./belief.ts";
+import type { Claim } from "./claim.ts";
 
 export interface RenewalObserver {
   /** A held claim was renewed. */
@@ -9,29 +10,18 @@ export interface RenewalObserver {
   unconfirmed(claim: Claim, error: Error): void;
 }
 
-/** How long a renewal may go unanswered before it is asked again: three tries end before the deadline, at 4, 7 and 10/12. */
-export function renewalTimeoutMs(ttlMs: number): number {
-  return Math.min(5_000, Math.max(100, ttlMs / 6));
-}
-
-/** Renewal is due a third of the ttl after the last acknowledgement: two periods may fail before the deadline. */
-const periodMs = (ttlMs: number): number => ttlMs / 3;
-/** After an unanswered renewal, and as the shortest time between two questions about one claim. */
-const retryMs = (ttlMs: number): number => ttlMs / 12;
-/** A claim due within this joins a batch that leaves now, so that claims of one process drift into one batch. */
+/** A claim due within this joins a batch that leaves now. So claims of a process drift together. */
 const batchWindowMs = (ttlMs: number): number => ttlMs / 6;
-/** Asked this long after those ahead may be dead, so that the store agrees that they are. */
-const afterAheadMs = 15;
 
 interface Entry {
   dueMs: number;
   asking: boolean;
-  /** It was to be asked about while a question was on its way, whose answer may be older than the reason to ask. */
+  /** A reason to ask came while a question was on its way. The answer to that may be older. */
   askAgain: boolean;
   unconfirmed: boolean;
 }
 
-/** One claim of a batch, and the ticket that it is asked about. */
+/** One claim of a batch, and the ticket that the question names. */
 interface Question {
   readonly claim: Claim;
   readonly entry: Entry;
@@ -39,9 +29,10 @@ interface Question {
 }
 
 /**
- * Keeps every claim of a process alive, waiting and held alike, and raises the alarm at each deadline: one timer, one
- * action. For a waiting claim the same question also finds a grant whose push was lost, and takes over from those who died
- * ahead: it is asked when the last of them may have expired.
+ * Keeps every claim of a process alive, waiting and held alike, and raises the alarm at each
+ * deadline. There is one timer, and one action. For a waiting claim the same question also finds a
+ * grant whose push was lost, and takes over from claims that died ahead: it is asked when the last
+ * of them may have expired.
  */
 export class RenewalLoop {
   readonly #store: LeaseStore;
@@ -57,7 +48,7 @@ export class RenewalLoop {
     this.#observer = observer;
   }
 
-  /** Starts to look after a claim that has an acknowledgement; again, after a new one. */
+  /** Looks after a claim from its first acknowledgement on. Call it again after each later one. */
   add(claim: Claim): void {
     const entry = this.#entries.get(claim) ?? {
       dueMs: 0,
@@ -74,7 +65,7 @@ export class RenewalLoop {
     this.#entries.delete(claim);
   }
 
-  /** Asks about one claim as soon as possible: a grant that came too late to be believed. */
+  /** Asks about one claim as soon as possible, as when a grant came too late to be believed. */
   askNow(claim: Claim): void {
     const entry = this.#entries.get(claim);
     if (entry === undefined) return this.add(claim);
@@ -99,13 +90,10 @@ export class RenewalLoop {
     return this.#clock.now().monoMs;
   }
 
+  /** A waiter also asks just after those ahead of it may be dead, when the store knows it, too. */
   #nextDueMs(claim: Claim): number {
-    const nowMs = this.#nowMs();
-    const fromMs = claim.validFrom?.monoMs ?? nowMs;
-    let dueMs = fromMs + periodMs(claim.ttlMs);
-    if (claim.phase === "waiting") dueMs = Math.min(dueMs, nowMs + claim.aheadMs + afterAheadMs);
-    // A claim on a shared lease may be due at once, having been born old; but never in a tight loop.
-    return Math.max(dueMs, nowMs + Math.min(retryMs(claim.ttlMs), afterAheadMs));
+    if (claim.phase !== "waiting") return claim.dueMs;
+    return Math.min(claim.dueMs, this.#nowMs() + claim.aheadMs + shortestQuestionMs);
   }
 
   /** When a held claim must be looked at whatever happens. */
@@ -138,12 +126,12 @@ export class RenewalLoop {
           batch.push({ claim, entry, ticket });
       }
     }
-    // The window only widens a batch that is due anyway; an alarm by itself sends nothing.
+    // The window only widens a batch that is due anyway. An alarm by itself sends nothing.
     if (earliestDueMs <= nowMs) void this.#ask(batch);
     let nextMs = Infinity;
     for (const [claim, entry] of this.#entries)
       nextMs = Math.min(nextMs, this.#alarmMs(claim), entry.asking ? Infinity : entry.dueMs);
-    // Node's timers may fire a fraction of a millisecond early; without the floor that would spin.
+    // Node's timers may fire a fraction of a millisecond early. Without the floor that would spin.
     if (nextMs < Infinity) this.#wakeAt(Math.max(nextMs, this.#nowMs() + 1));
   }
 
@@ -151,8 +139,8 @@ export class RenewalLoop {
     if (batch.length === 0) return;
     for (const { entry } of batch) entry.asking = true;
     const timeoutMs = Math.min(...batch.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
-    const requests = batch.map(({ claim: { resource, owner, ttlMs, announce }, ticket }) => {
-      return { resource, owner, ttlMs, ticket, announce };
+    const requests = batch.map(({ claim: { resource, owner, ttlMs }, ticket }) => {
+      return { resource, owner, ttlMs, ticket };
     });
     const silence: RenewAnswer = { kind: "unanswered", error: new Error("The backend gave no answer.") };
     const answers = await this.#store
@@ -169,7 +157,7 @@ export class RenewalLoop {
     claim.renewed(ticket, answer);
     if (claim.phase === "over") return this.delete(claim);
     if (answer.kind === "unanswered") {
-      entry.dueMs = this.#nowMs() + retryMs(claim.ttlMs);
+      entry.dueMs = this.#nowMs() + renewalRetryMs(claim.ttlMs);
       this.#wakeAt(entry.dueMs);
       if (!entry.unconfirmed && claim.isHeld()) {
         entry.unconfirmed = true;

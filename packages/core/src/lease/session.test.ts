@@ -1,7 +1,8 @@
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Backend, RenewRequest } from "../contract/backend.ts";
+import type { Backend } from "../contract/backend.ts";
+import type { RenewRequest } from "../contract/lease-store.ts";
 import { createCoordinator, type Coordinator, type CoordinatorOptions } from "../coordinator.ts";
 import type { LeaseholdEvent } from "../events.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";
@@ -58,7 +59,7 @@ describe("renewal", () => {
     expect(types().filter((type) => type === "lost")).toEqual([]);
   });
 
-  it("tries again inside what is left, says unconfirmed once, and holds on when one gets through", async () => {
+  it("repeats a failed renewal before the deadline, reports it once, and keeps the lease when one succeeds", async () => {
     const { coordinator, link } = open();
     const lease = await coordinator.lock("a").acquire();
     link.cut();
@@ -73,7 +74,7 @@ describe("renewal", () => {
     expect(lease.isHeld()).toBe(true);
   });
 
-  it("aborts the signal at the deadline by its own timer, with every request hanging", async () => {
+  it("aborts the signal at the deadline by a timer of its own, while every request hangs", async () => {
     const { coordinator, link } = open();
     const lease = await coordinator.lock("a").acquire();
     link.cut();
@@ -84,7 +85,7 @@ describe("renewal", () => {
     expect(lease.signal.reason).toMatchObject({ code: "LEASE_LOST", reason: "expired" });
   });
 
-  it("asks for a waiter as soon as those ahead may have died, however long its own ttl", async () => {
+  it("asks about a waiter as soon as those ahead may have died, however long its own ttl", async () => {
     const { coordinator } = open({ ttlMs: 60_000 });
     const dead = withFaults(memoryBackend({ store }));
     const other = createCoordinator({ backend: dead.backend, ttlMs: 1_000 });
@@ -96,7 +97,7 @@ describe("renewal", () => {
     await expect(waiting).resolves.toMatchObject({ name: "a" });
   });
 
-  it("counts a forward step of the wall clock as a loss: safe, and told", async () => {
+  it("counts a forward step of the wall clock as a loss, which is safe, and reports it", async () => {
     const { coordinator } = open();
     const lease = await coordinator.lock("a").acquire();
     clock.stepWall(3_600_000);
@@ -106,7 +107,7 @@ describe("renewal", () => {
 });
 
 describe("how a wait ends", () => {
-  it("says what it knows: unanswered is unknown", async () => {
+  it("rejects with OUTCOME_UNKNOWN when a request was not answered", async () => {
     const { coordinator, link } = open();
     link.cut();
     const failed = expect(coordinator.lock("a").acquire({ waitMs: 1_000 })).rejects.toMatchObject({
@@ -116,7 +117,7 @@ describe("how a wait ends", () => {
     await failed;
   });
 
-  it("says what it knows: a store out of reach is unavailable, at once for a try", async () => {
+  it("rejects with BACKEND_UNAVAILABLE when the store is out of reach, at once for a try", async () => {
     const { backend } = withFaults(memoryBackend({ store }));
     const down = Object.assign(new Error("no route"), {
       code: "BACKEND_UNAVAILABLE",
@@ -148,7 +149,7 @@ describe("how a wait ends", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("has room for so many callers, and tells the next", async () => {
+  it("refuses callers beyond maxWaiters and beyond maxWaitersPerName", async () => {
     const { coordinator } = open({ maxWaiters: 3, maxWaitersPerName: 2 });
     await coordinator.lock("a").acquire();
     const waiting = [coordinator.lock("a").acquire(), coordinator.lock("a").acquire()].map((wait) =>
@@ -165,7 +166,7 @@ describe("how a wait ends", () => {
 });
 
 describe("a body", () => {
-  it("that ignores the loss of its lease is reported, and awaited all the same", async () => {
+  it("is reported, and awaited all the same, when it ignores the loss of its lease", async () => {
     const { coordinator, link } = open({ graceMs: 500 });
     const { promise, resolve } = Promise.withResolvers<string>();
     const running = expect(coordinator.lock("a").run(() => promise)).rejects.toMatchObject({
@@ -182,7 +183,7 @@ describe("a body", () => {
     await running;
   });
 
-  it("that outlives a close keeps its name until its ttl has passed", async () => {
+  it("keeps its name until its ttl has passed when it outlives a close", async () => {
     const { coordinator } = open({ graceMs: 500 });
     const { promise, resolve } = Promise.withResolvers<string>();
     const running = coordinator.lock("a").run(() => promise);
@@ -200,7 +201,7 @@ describe("a body", () => {
 });
 
 describe("coordinators on one backend", () => {
-  it("do not take each other's grants, and the last to close closes it", async () => {
+  it("do not take each other's grants, and the last one to close closes the backend", async () => {
     const backend = memoryBackend({ store });
     const [one, two] = [createCoordinator({ backend }), createCoordinator({ backend })];
     const held = await one.lock("a").acquire();
@@ -252,7 +253,8 @@ it("asks again about a waiter when pushes may have been missed while the last qu
   link.slow(100);
   const asked = (): number => batches.flat().filter(({ ticket }) => ticket !== held.fencingToken).length;
   while (asked() === 0) await clock.advance(1);
-  // The store has answered the question, and then grants; the push is lost, and pushes are heard again before the answer is.
+  // The store has answered the question, and then grants. The push is lost, and pushes are heard
+  // again before that answer arrives.
   await clock.advance(150);
   link.dropPushes?.();
   await held.release();
@@ -262,7 +264,7 @@ it("asks again about a waiter when pushes may have been missed while the last qu
   expect((await waiting).isHeld()).toBe(true);
 });
 
-it("tells an abort that another copy of this package threw from an error of the body's own", async () => {
+it("recognises an abort that another copy of this package threw: it is no error of the body's own", async () => {
   const { coordinator, link } = open();
   const foreign = Object.assign(new Error("lost"), { code: "LEASE_LOST", "@leasehold/error": true });
   const running = coordinator.lock("a").run(
@@ -277,7 +279,7 @@ it("tells an abort that another copy of this package threw from an error of the 
   await failed;
 });
 
-it("takes a margin only if it is one", async () => {
+it("refuses a margin that is not 0 or more milliseconds", async () => {
   const { coordinator } = open();
   const lease = await coordinator.lock("a").acquire();
   lease.assertHeld(2_000);
@@ -286,7 +288,7 @@ it("takes a margin only if it is one", async () => {
     expect(() => lease.assertHeld(margin)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });
 
-it("keeps what a candidate said of itself when it proclaims, on a clock that ticks at every look", async () => {
+it("keeps what a candidate says of itself when it proclaims, on a clock that ticks at every look", async () => {
   let wallMs = 0;
   const ticking = { now: () => ({ monoMs: 0, wallMs: ++wallMs }), schedule: () => ({ cancel: () => {} }) };
   const coordinator = createCoordinator({ backend: memoryBackend({ clock: ticking }) });
@@ -302,7 +304,7 @@ it("keeps what a candidate said of itself when it proclaims, on a clock that tic
   expect(await originOf()).toEqual(before);
 });
 
-it("refuses options that cannot work, when it is made", () => {
+it("refuses invalid options when the coordinator is made", () => {
   const backend = memoryBackend({ store });
   for (const options of [
     { backend: undefined },

@@ -4,7 +4,7 @@ import type {
   ProposeRequest,
   RenewRequest,
   Snapshot,
-} from "../contract/backend.ts";
+} from "../contract/lease-store.ts";
 
 /** A claim as the store keeps it. */
 export interface StoredClaim {
@@ -12,9 +12,9 @@ export interface StoredClaim {
   readonly ticket: bigint;
   readonly weight: number;
   value: string;
-  /** Of the value. */
+  /** Numbers the proposals of the value. */
   sequence: number;
-  /** Can no longer be renewed. */
+  /** Whether it can no longer be renewed. */
   evicted: boolean;
   /** The process to which a later grant is pushed. */
   readonly inbox: string;
@@ -22,6 +22,7 @@ export interface StoredClaim {
   granted: boolean;
 }
 
+/** Where a claim stands, or why it may not join. */
 export type Standing =
   | { readonly kind: "claim"; readonly claim: StoredClaim; readonly aheadMs: number }
   | {
@@ -31,9 +32,10 @@ export type Standing =
     };
 
 /**
- * One resource's line: the specification of the contract as code. Every step begins by dropping every dead claim, wherever
- * it stands (rule R6), and ends by granting from the front while the weights fit. `used` is a running sum and `granted` a
- * recorded flag, never re-derived: a grant, once given, does not depend on who else comes or goes.
+ * One resource's line: the contract as code. Every step begins by dropping every dead claim,
+ * wherever it stands (rule R6), and by granting from the front while the weights fit. `used` is a
+ * running sum and `granted` a recorded flag. Neither is derived anew: a grant, once given, does not
+ * depend on who else comes or goes.
  */
 export class Line {
   /** In ticket order. The granted claims are always a prefix: nobody overtakes. */
@@ -44,7 +46,7 @@ export class Line {
   #granted: StoredClaim[] = [];
   #changed = false;
 
-  /** Whether nothing is left to remember. */
+  /** Whether nothing is left to remember: neither a claim nor a mark. */
   isEmpty(nowMs: number): boolean {
     for (const [owner, untilMs] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(owner);
     return this.#claims.length === 0 && this.#departed.size === 0;
@@ -59,11 +61,11 @@ export class Line {
       if (!mine.evicted) mine.expiresAtMs = nowMs + request.ttlMs;
       return this.#standing(mine, nowMs);
     }
-    if (this.#claims.length > 0 && this.#capacity !== request.capacity)
+    if (this.#claims.length > 0 && this.#capacity !== request.resource.capacity)
       return { kind: "refused", reason: "shape", capacity: this.#capacity };
 
     const waiting = this.#claims.filter((claim) => !claim.granted).length;
-    const fits = waiting === 0 && this.#used + request.weight <= request.capacity;
+    const fits = waiting === 0 && this.#used + request.weight <= request.resource.capacity;
     if (!fits && !request.queue) return { kind: "refused", reason: "held" };
     if (!fits && waiting >= request.maxWaiters) return { kind: "refused", reason: "full" };
 
@@ -78,7 +80,7 @@ export class Line {
       expiresAtMs: nowMs + request.ttlMs,
       granted: fits,
     };
-    this.#capacity = request.capacity;
+    this.#capacity = request.resource.capacity;
     if (fits) this.#used += request.weight;
     this.#claims.push(claim);
     this.#changed = true;
@@ -151,7 +153,7 @@ export class Line {
     };
   }
 
-  /** The claims granted since the last call, other than `except`'s own: to be pushed. */
+  /** The claims to push: granted since the last call, without the one that `except` owns. */
   takeGrants(except?: string): StoredClaim[] {
     const grants = this.#granted.filter((claim) => claim.owner !== except);
     this.#granted = [];
@@ -179,7 +181,7 @@ export class Line {
     this.#changed = true;
   }
 
-  /** From the front, while they fit; a claim that does not fit stops those behind it, however light. */
+  /** Grants from the front, while they fit. A claim that does not fit stops all behind it. */
   #grant(): void {
     for (const claim of this.#claims) {
       if (claim.granted) continue;

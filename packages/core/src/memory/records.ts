@@ -17,10 +17,10 @@ interface Record {
   retainedUntilMs: number;
 }
 
-/** How many records each step looks at for some to forget: more than it can add, so that they do not pile up. */
+/** How many records each step checks for their end: more than it adds, so they do not pile up. */
 const sweptPerStep = 2;
 
-/** The records of a `MemoryStore`. Each method is one step: nothing else happens in between. */
+/** The records of a `MemoryStore`. Each method is one step, in which nothing else happens. */
 export class IdempotencyRecords {
   readonly #records = new Map<string, Record>();
   readonly #nowMs: () => number;

@@ -1,3 +1,5 @@
+import { systemClock, type Clock } from "../base/clock.ts";
+import type { ChangeListener } from "../contract/call-options.ts";
 import type {
   AcquireRequest,
   ClaimRef,
@@ -6,30 +8,29 @@ import type {
   ReleaseRequest,
   RenewRequest,
   Snapshot,
-} from "../contract/backend.ts";
-import { ChangeFeed } from "../base/change-feed.ts";
-import { systemClock, type Clock } from "../base/clock.ts";
-import { IdempotencyRecords } from "./records.ts";
+} from "../contract/lease-store.ts";
 import { Line, type Standing } from "./line.ts";
-
-/** What each step says of itself. */
-type Announcing = ClaimRef & { readonly announce?: boolean };
+import { IdempotencyRecords } from "./records.ts";
 
 /**
- * The store behind `memoryBackend`: what a Redis or an etcd is to its clients. Several backends may share one, as several
- * processes share a server; that is how tests put two "processes" on one line.
+ * The store behind `memoryBackend`: what a Redis or an etcd is to its clients. Several backends may
+ * share one, as several processes share a server. So a test can put two "processes" on one line.
+ *
+ * @example
+ * const store = new MemoryStore();
+ * const [one, two] = [memoryBackend({ store }), memoryBackend({ store })];
  */
 export class MemoryStore {
   readonly clock: Clock;
-  readonly idempotency: IdempotencyRecords;
+  readonly records: IdempotencyRecords;
   readonly #lines = new Map<string, Line>();
   readonly #inboxes = new Map<string, (push: GrantPush) => void>();
-  readonly #feeds = new Map<string, Set<ChangeFeed>>();
+  readonly #watchers = new Map<string, Set<ChangeListener>>();
   #lastTicket = 0n;
 
   constructor(options: { clock?: Clock } = {}) {
     this.clock = options.clock ?? systemClock;
-    this.idempotency = new IdempotencyRecords(() => this.#nowMs(), {
+    this.records = new IdempotencyRecords(() => this.#nowMs(), {
       draw: () => this.#draw(),
       changed: (record) => this.#announce(record),
     });
@@ -61,51 +62,65 @@ export class MemoryStore {
     return this.#step(request, (line, nowMs) => line.propose(request, nowMs));
   }
 
-  evict(request: Announcing): boolean {
+  evict(request: ClaimRef): boolean {
     return this.#step(request, (line, nowMs) => line.evict(request.owner, nowMs));
   }
 
-  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
-    if (signal.aborted) return new ChangeFeed(signal);
-    const feeds = this.#feeds.get(resource) ?? new Set();
-    this.#feeds.set(resource, feeds);
-    const feed: ChangeFeed = new ChangeFeed(signal, () => {
-      feeds.delete(feed);
-      if (feeds.size === 0) this.#feeds.delete(resource);
-    });
-    feeds.add(feed);
-    return feed;
+  /** Hears changes of the resource or record of that name. Returns a function that ends that. */
+  watch(name: string, listener: ChangeListener): () => void {
+    // Wrapped, so that the same listener may be registered twice.
+    const watcher = (): void => listener();
+    const watchers = this.#watchers.get(name) ?? new Set();
+    this.#watchers.set(name, watchers);
+    watchers.add(watcher);
+    this.#notify(watchers, watcher);
+    return () => {
+      watchers.delete(watcher);
+      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name);
+    };
   }
 
   inspect(resource: string): Snapshot {
     return this.#lines.get(resource)?.view(this.#nowMs()) ?? { holders: [], line: [] };
   }
 
-  /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens still grow. */
+  /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens go on growing. */
   flush(): void {
     this.#lines.clear();
-    this.idempotency.clear();
-    for (const resource of this.#feeds.keys()) this.#announce(resource);
+    this.records.clear();
+    for (const resource of this.#watchers.keys()) this.#announce(resource);
   }
 
-  /** One atomic step on one resource; then its grants go out (but to `told`, who has it in the reply), and a line with nothing left to remember is dropped. */
-  #step<T>({ resource, announce }: Announcing, act: (line: Line, nowMs: number) => T, told?: string): T {
+  /**
+   * One atomic step on one resource. Then its grants go out, except to the owner `told`, who learns
+   * of its own by the reply. A line with nothing left to remember is dropped.
+   */
+  #step<T>({ resource }: ClaimRef, act: (line: Line, nowMs: number) => T, told?: string): T {
+    const { name, announce } = resource;
     const nowMs = this.#nowMs();
-    const line = this.#lines.get(resource) ?? new Line();
+    const line = this.#lines.get(name) ?? new Line();
     const result = act(line, nowMs);
-    for (const grant of line.takeGrants(told))
-      this.#push(grant.inbox, { resource, owner: grant.owner, ticket: grant.ticket });
-    if (line.takeChanged() && announce === true) this.#announce(resource);
-    if (line.isEmpty(nowMs)) this.#lines.delete(resource);
-    else this.#lines.set(resource, line);
+    for (const { inbox, owner, ticket } of line.takeGrants(told))
+      this.#push(inbox, { resource: name, owner, ticket });
+    if (line.takeChanged() && announce) this.#announce(name);
+    if (line.isEmpty(nowMs)) this.#lines.delete(name);
+    else this.#lines.set(name, line);
     return result;
   }
 
-  #announce(resource: string): void {
-    for (const feed of this.#feeds.get(resource) ?? []) feed.notify();
+  #announce(name: string): void {
+    const watchers = this.#watchers.get(name);
+    for (const watcher of watchers ?? []) this.#notify(watchers, watcher);
   }
 
-  /** In a microtask of its own: no listener runs inside another caller's step. */
+  /** Calls the watcher in a microtask of its own, unless it was ended meanwhile. */
+  #notify(watchers: ReadonlySet<ChangeListener> | undefined, watcher: ChangeListener): void {
+    queueMicrotask(() => {
+      if (watchers?.has(watcher) === true) watcher();
+    });
+  }
+
+  /** Delivers in a microtask of its own: no listener runs inside another caller's step. */
   #push(inbox: string, push: GrantPush): void {
     queueMicrotask(() => this.#inboxes.get(inbox)?.(push));
   }
@@ -114,7 +129,10 @@ export class MemoryStore {
     return this.clock.now().monoMs;
   }
 
-  /** One counter for all resources, seeded by the wall clock, so that tokens also grow over a restart of the process. */
+  /**
+   * Draws from one counter for all resources. The wall clock seeds it, so that tokens also grow
+   * over a restart of the process.
+   */
   #draw(): bigint {
     const microseconds = BigInt(Math.floor(this.clock.now().wallMs * 1000));
     this.#lastTicket = microseconds > this.#lastTicket ? microseconds : this.#lastTicket + 1n;

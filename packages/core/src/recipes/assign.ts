@@ -1,11 +1,20 @@
 import { createHash } from "node:crypto";
 
 /**
- * Shares keys out among members by rendezvous hashing (Thaler and Ravishankar, 1998): each key goes to the member with the
- * highest hash of the two. Every process that sees the same members computes the same shares, whatever their order; when a
- * member goes, only its keys move, and when one comes, only those that it takes.
+ * Shares keys out among members by rendezvous hashing: each key goes to the member for which the
+ * hash of member and key is highest. Every process that sees the same members computes the same
+ * shares, whatever their order. When a member leaves, only its keys move. When a member joins, only
+ * the keys that it takes move.
  *
- * Pass what members keep over a restart (their values), not their ids, if their keys are to come back to them.
+ * Pass what members keep over a restart (their values), not their ids, if their keys are to come
+ * back to them. Each call costs one SHA-256 per member and key.
+ *
+ * The algorithm: D. G. Thaler and C. V. Ravishankar, "Using Name-Based Mappings to Increase Hit
+ * Rates", IEEE/ACM Transactions on Networking 6(1), 1998.
+ *
+ * @example
+ * const shares = assign(["host-1", "host-2"], ["shard-0", "shard-1", "shard-2"]);
+ * for (const shard of shares.get("host-1") ?? []) consume(shard);
  */
 export function assign<Key extends string>(
   members: readonly string[],
@@ -17,7 +26,7 @@ export function assign<Key extends string>(
     let highest = "";
     for (const member of shares.keys()) {
       const score = weigh(member, key);
-      // Equal hashes do not happen; if they did, everybody would still agree.
+      // Equal hashes do not happen. If they did, everybody would still agree.
       if (owner === undefined || score > highest || (score === highest && member > owner))
         [owner, highest] = [member, score];
     }
@@ -26,7 +35,7 @@ export function assign<Key extends string>(
   return shares;
 }
 
-/** The length in front keeps ("a", "bc") and ("ab", "c") apart. */
+/** The score of a pair. The length in front keeps ("a", "bc") and ("ab", "c") apart. */
 function weigh(member: string, key: string): string {
   return createHash("sha256").update(`${member.length}:${member}${key}`).digest("hex");
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 
 import { decodeClaimValue, encodeClaimValue } from "./claim-value.ts";
 
-describe("what is stored with a claim", () => {
+describe("the value of a claim", () => {
   it("comes back as it was", () => {
     const metadata = { job: "nightly", "weird key": "\u{1f600}\u0000\ud800" };
     const value = "http://host-7:8080";
@@ -17,12 +17,12 @@ describe("what is stored with a claim", () => {
     expect({ ...origin?.metadata }).toEqual(metadata);
   });
 
-  it("says nothing of what it was not given", () => {
+  it("is null where nothing was given", () => {
     const nothing = { label: null, candidate: null, value: null, metadata: {} };
     expect(decodeClaimValue(encodeClaimValue({ sinceMs: 0 }))).toMatchObject(nothing);
   });
 
-  it("is refused when it is not flat text, or too large", () => {
+  it("is refused when its metadata is not flat text, or is too large", () => {
     expect(() => encodeClaimValue({ sinceMs: 0, metadata: { a: 1 as unknown as string } })).toThrow(
       /metadata\.a must be a string/,
     );
@@ -30,7 +30,7 @@ describe("what is stored with a claim", () => {
   });
 });
 
-describe("what is read back", () => {
+describe("a stored value that is read back", () => {
   const hostile: readonly string[] = [
     "",
     "null",
@@ -53,7 +53,7 @@ describe("what is read back", () => {
   ];
 
   it.each(hostile.map((text) => [text.slice(0, 50), text] as const))(
-    "is nothing if it is not ours: %s",
+    "is null unless this SDK wrote it: %s",
     (_, text) => {
       expect(decodeClaimValue(text)).toBe(null);
     },
@@ -68,7 +68,7 @@ describe("what is read back", () => {
     expect(({} as Record<string, unknown>)["x"]).toBe(undefined);
   });
 
-  it("never throws, whatever it is", () => {
+  it("never makes it throw, whatever the text", () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void decodeClaimValue(text)));
   });
 });

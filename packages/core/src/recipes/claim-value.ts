@@ -3,25 +3,25 @@ import { hostname } from "node:os";
 import { maxValueBytes } from "../base/arguments.ts";
 import { invalidArgument } from "../errors.ts";
 
-/** What a caller may attach to a claim, for people who inspect the line. Small, flat, text. */
+/** What a caller attaches to a claim, for people who inspect the line: a flat record of text. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** Who made a claim, as it said so itself. Advisory: anybody who can write to the store can write this. */
+/** Who made a claim, by its own account. Whoever can write to the store can write this. */
 export interface ClaimOrigin {
   readonly host: string;
   readonly pid: number;
   /** The coordinator's label, if it has one. */
   readonly label: string | null;
-  /** When it was asked for, by the wall clock of that host, in milliseconds since the epoch. */
+  /** When the claim was asked for: milliseconds since the epoch, by the wall clock of that host. */
   readonly sinceMs: number;
   readonly metadata: Metadata;
-  /** Of an election: who stands for it. */
+  /** Of an election: who stands. */
   readonly candidate: string | null;
-  /** Of an election or a membership: what the claim is for others to read. */
+  /** Of an election or a membership: what others read of it. */
   readonly value: string | null;
 }
 
-/** What a claim is told to say. */
+/** What a claim says of itself, before host and pid are added. */
 export interface ClaimContent {
   readonly sinceMs: number;
   readonly label?: string | undefined;
@@ -33,7 +33,10 @@ export interface ClaimContent {
 const version = 1;
 const host = hostname();
 
-/** The text stored with a claim. Throws `INVALID_ARGUMENT` when the metadata is no flat record of text, or all too large. */
+/**
+ * The text stored with a claim. Throws `INVALID_ARGUMENT` when the metadata is not a flat record of
+ * text, or when all of it is too large.
+ */
 export function encodeClaimValue(content: ClaimContent): string {
   const { sinceMs, label, metadata, candidate, value } = content;
   for (const [key, text] of Object.entries(metadata ?? {}))
@@ -52,14 +55,14 @@ export function encodeClaimValue(content: ClaimContent): string {
   if (bytes > maxValueBytes)
     throw invalidArgument(
       `value and metadata must fit in ${maxValueBytes} bytes, with host and pid; got ${bytes}. ` +
-        `Store large things elsewhere, and their address here.`,
+        `Store large things elsewhere, and put their address here.`,
     );
   return text;
 }
 
 /**
- * Reads a stored value back. What comes from a store is untrusted: anything that is not exactly what `encodeClaimValue`
- * writes yields null, and the record built from it has no prototype to pollute.
+ * Reads a stored value back. What comes from a store is untrusted: the result is null for anything
+ * that `encodeClaimValue` does not write. The metadata has no prototype that could be polluted.
  */
 export function decodeClaimValue(text: string): ClaimOrigin | null {
   if (text.length > maxValueBytes) return null;
@@ -82,7 +85,7 @@ export function decodeClaimValue(text: string): ClaimOrigin | null {
   return { host: origin, pid, sinceMs: since, label, metadata, candidate, value };
 }
 
-/** Null for what is absent, undefined for what is no text. */
+/** Null: absent. Undefined: not a text. */
 function optionalText(value: unknown): string | null | undefined {
   if (value === undefined) return null;
   return typeof value === "string" ? value : undefined;

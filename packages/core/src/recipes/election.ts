@@ -1,17 +1,17 @@
 import { checkFunction, checkName, checkSignal, checkValue } from "../base/arguments.ts";
-import type { Snapshot } from "../contract/backend.ts";
-import { decodeClaimValue } from "./claim-value.ts";
-import { sleep, stayAlive } from "../base/clock.ts";
-import { isLeaseholdError } from "../errors.ts";
-import { HeldLeadership, type Leadership } from "./leadership.ts";
-import { isAbort, LineResource, type AcquireOptions, type Defaults } from "./line-resource.ts";
-import { look, observe } from "./observation.ts";
+import type { Snapshot } from "../contract/lease-store.ts";
 import type { Session } from "../lease/session.ts";
+import type { AcquireOptions, Defaults } from "./acquire-options.ts";
+import { decodeClaimValue } from "./claim-value.ts";
+import { lead } from "./lead.ts";
+import { HeldLeadership, type Leadership } from "./leadership.ts";
+import { LineResource } from "./line-resource.ts";
+import { look, observe } from "./observation.ts";
 
 export interface ElectionOptions {
   /** Who stands: shown to observers. 1 to 512 bytes. */
   readonly candidate: string;
-  /** What the leader tells observers at first, such as its address. Default: empty. At most 4 KiB. */
+  /** What a leader tells observers at first, such as its address. At most 4 KiB. Default: empty. */
   readonly value?: string;
 }
 
@@ -24,34 +24,60 @@ export interface Leader {
 
 export type CampaignOptions = Pick<AcquireOptions, "ttlMs" | "waitMs" | "signal" | "metadata">;
 
+/** One leader at a time, in terms that grow. */
 export interface Election {
   readonly name: string;
   /**
-   * Stands in line until elected: in order of arrival, with no time limit unless `waitMs` sets one. Rejects as
-   * `Lock.acquire` does: a candidate whose place died is told so at once, and is never elected.
+   * Stands in line until elected, in order of arrival. There is no time limit unless `waitMs` sets
+   * one. Rejects as `Lock.acquire` does: a candidate whose place in line died is told so at once,
+   * and is never elected.
+   *
+   * @example
+   * const election = coordinator.election("scheduler", { candidate: "host-7" });
+   * await using leadership = await election.campaign();
    */
   campaign(options?: CampaignOptions): Promise<Leadership>;
   /**
-   * Campaigns, runs `body` while leading, and campaigns again whenever the leadership was lost or resigned: the signal
-   * aborts, the body is awaited, and only then does the next term begin. Resolves when `signal` aborts (the body has ended,
-   * and the leadership was handed over) or when the body returns by itself; rejects with an error of the body's own, or
-   * `CLOSED`, or as `campaign` does (but not for a place in line that died: it stands again). While it leads, it keeps the
-   * process alive. A body that ignores its signal is reported as `stuck`, and its successor waits for it or for its ttl.
+   * Campaigns, runs `body` while leading, and campaigns again whenever the leadership was lost or
+   * resigned. At the end of a term its signal aborts, the body is awaited, and only then does the
+   * next campaign begin. A body that ignores its signal is reported as `stuck`; its successor waits
+   * for it, or for its ttl. The process stays alive while it leads.
+   *
+   * Resolves when the body returns by itself, or when `signal` aborts: by then the body has ended,
+   * and the leadership was handed over. Rejects with an error of the body's own, with `CLOSED`, or
+   * as `campaign` does. (It does not reject when its place in line died: it stands again.)
+   *
+   * @example
+   * await election.lead(
+   *   async ({ signal, term }) => {
+   *     while (!signal.aborted) await runDueJobs(term);
+   *   },
+   *   { signal: shutdown },
+   * );
    */
   lead(body: (leadership: Leadership) => void | Promise<void>, options?: CampaignOptions): Promise<void>;
-  /** Who leads now, or null. One round trip. */
+  /**
+   * Who leads now, or null. One round trip. Rejects with `BACKEND_UNAVAILABLE`, `OUTCOME_UNKNOWN`
+   * or `CLOSED`.
+   */
   leader(): Promise<Leader | null>;
   /**
-   * Who leads, from now on: first as it is, then each change, vacancies (null) included; terms never go back, and of one
-   * term each value that lasts longer than a push is seen. Ends when `signal` aborts or the coordinator closes; survives
-   * whatever happens to the store.
+   * Who leads, from now on: first as it is, then each change, vacancies (null) included. Terms
+   * never go back. Of one term, each value that lasts longer than a push is seen. It goes on
+   * through outages of the store. It ends when `signal` aborts or the coordinator closes.
    *
-   * A leadership of this very process that turns out to be superseded is lost at once.
+   * A leadership of this very process is lost at once when a higher term is seen.
+   *
+   * @example
+   * for await (const leader of election.observe({ signal })) route(leader?.value);
    */
   observe(options?: { readonly signal?: AbortSignal }): AsyncIterable<Leader | null>;
 }
 
-/** An election is a line of capacity 1 whose claims say who stands and what for. The head leads; its ticket is the term. */
+/**
+ * An election is a line of capacity 1, whose claims say who stands and with what value. The head of
+ * the line leads, and its ticket is the term.
+ */
 export function createElection(
   session: Session,
   name: string,
@@ -60,13 +86,13 @@ export function createElection(
 ): Election {
   const candidate = checkName("candidate", options?.candidate);
   const value = checkValue(options.value ?? "");
-  const shape = { recipe: "election", capacity: 1, announce: true };
   // An election waits for as long as it takes.
-  const line = new LineResource(session, name, shape, { ...defaults, waitMs: Infinity });
+  const patient = { ...defaults, waitMs: Infinity };
+  const line = new LineResource(session, name, { recipe: "election", capacity: 1 }, patient);
   const campaign = async (campaignOptions: CampaignOptions = {}): Promise<HeldLeadership> => {
     const { metadata } = campaignOptions;
-    // Read once: what the claim says of itself is also what stays beside everything it will proclaim.
-    const sinceMs = session.clock.now().wallMs;
+    // The clock is read once: what the claim says of itself stays beside all that it proclaims.
+    const sinceMs = session.context.clock.now().wallMs;
     const content = { candidate, metadata, label: defaults.label, sinceMs };
     const lease = await line.acquire({ weight: 1, candidate, value, sinceMs }, campaignOptions);
     return new HeldLeadership(line, lease, content);
@@ -74,79 +100,24 @@ export function createElection(
   return {
     name,
     campaign,
-    lead: async (body, leadOptions = {}) => lead(line, campaign, checkFunction("body", body), leadOptions),
+    lead: async (body, leadOptions = {}) =>
+      lead(line, () => campaign(leadOptions), checkFunction("body", body), leadOptions.signal),
     leader: async () => {
-      session.assertOpen();
-      return leaderOf(await look(session, line.resource));
+      session.context.assertOpen();
+      return leaderOf(await look(session, line.resource.name));
     },
     observe: ({ signal } = {}) => leaders(line, checkSignal(signal)),
   };
 }
 
-async function lead(
-  line: LineResource,
-  campaign: (options: CampaignOptions) => Promise<HeldLeadership>,
-  body: (leadership: Leadership) => void | Promise<void>,
-  options: CampaignOptions,
-): Promise<void> {
-  const { session } = line;
-  const { signal } = options;
-  const isOver = (): boolean => signal?.aborted === true;
-  while (!isOver()) {
-    let leadership: HeldLeadership;
-    try {
-      leadership = await campaign(options);
-    } catch (error) {
-      if (isOver()) return;
-      // The place in line died: a pause, a flush. Stand again, but not in a tight loop.
-      if (!isLeaseholdError(error, "LEASE_LOST")) throw error;
-      await sleep(session.clock, 50 + 100 * session.random.fraction(), signal, { keepAlive: true });
-      continue;
-    }
-    if (await ranToItsEnd(line, leadership, body, signal)) return;
-  }
-}
-
-/** One term. True: the body returned by itself, so there is nothing left to lead for. */
-async function ranToItsEnd(
-  line: LineResource,
-  leadership: HeldLeadership,
-  body: (leadership: Leadership) => void | Promise<void>,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const { lease } = leadership;
-  const stop = (): void => lease.interrupt(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
-  if (signal?.aborted === true) stop();
-  // A leader may do nothing but wait to be told; a process that leads must not end for that.
-  const alive = stayAlive(line.session.clock);
-  try {
-    await line.runUnder(lease, () => {
-      const work = (async () => body(leadership))();
-      leadership.body = work;
-      return work;
-    });
-    return !lease.signal.aborted;
-  } catch (error) {
-    // The end of a term, found at its release or passed on by the body. An error of the body's own ends the candidacy.
-    const passedOn = lease.signal.aborted && (isAbort(error) || error === lease.signal.reason);
-    if (isLeaseholdError(error, "LEASE_LOST") || (passedOn && !isLeaseholdError(error, "CLOSED")))
-      return false;
-    throw error;
-  } finally {
-    alive.cancel();
-    signal?.removeEventListener("abort", stop);
-  }
-}
-
-/** Never back in terms: a look that was overtaken by a later one shows what is over. */
+/** Terms never go back: a look that a later one has overtaken shows what is over. */
 async function* leaders(
   { session, resource }: LineResource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Leader | null, void, undefined> {
   let last: Leader | null | undefined;
   let highest = -1n;
-  for await (const snapshot of observe(session, resource, signal)) {
+  for await (const snapshot of observe(session, resource.name, signal)) {
     const leader = leaderOf(snapshot);
     if (leader !== null && leader.term < highest) continue;
     if (leader !== null) highest = leader.term;

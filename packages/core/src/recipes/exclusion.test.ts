@@ -13,7 +13,7 @@ const ttlMs = 1_000;
 const name = "contended";
 const runs = 2_000;
 
-/** One process: a coordinator behind a link of its own, what it waits for, and what it believes to hold. */
+/** One process: a coordinator behind a link of its own, with its leases and pending calls. */
 interface Process {
   readonly coordinator: Coordinator;
   readonly link: Link;
@@ -63,14 +63,14 @@ class World {
     }
   }
 
-  /** The promise itself, at this very moment: one believer at most, and nobody who was there before a later one. */
+  /** The promise itself, at this moment: at most one holder, and never an earlier one again. */
   check(): void {
     const believers = this.processes.flatMap(({ leases }) => [...leases].filter((lease) => lease.isHeld()));
-    assert.ok(believers.length <= 1, `${believers.length} believe to hold it`);
+    assert.ok(believers.length <= 1, `${believers.length} believe that they hold it`);
     for (const lease of believers) this.guard.claim(lease.fencingToken);
   }
 
-  /** Everything works again: then everybody settles, and whoever comes next gets the lock. */
+  /** Every link works again. Then every call settles, and the next caller gets the lock. */
   async recover(): Promise<void> {
     for (const { link } of this.processes) {
       link.slow(0);
@@ -84,7 +84,7 @@ class World {
     assert.deepEqual(
       this.processes.map(({ pending }) => pending),
       [0, 0, 0],
-      "everybody has settled",
+      "every acquire call has settled",
     );
     const next = this.process();
     const attempt = next.coordinator.lock(name).acquire();
@@ -203,7 +203,7 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   },
 );
 
-it("never has two believers, whatever the links do, and serves everybody once they are well", async () => {
+it("never has two holders, whatever the links do, and serves everybody once they work again", async () => {
   let grants = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 100 }), async (script) => {
@@ -219,6 +219,6 @@ it("never has two believers, whatever the links do, and serves everybody once th
     }),
     { numRuns: runs },
   );
-  // A run in which nobody got anything proves nothing.
+  // A run in which nobody was granted anything proves nothing.
   expect(grants).toBeGreaterThan(runs);
 }, 120_000);

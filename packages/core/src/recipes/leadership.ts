@@ -1,34 +1,49 @@
 import { checkValue } from "../base/arguments.ts";
+import type { HeldLease } from "../lease/held-lease.ts";
+import type { Lease } from "../lease/lease.ts";
 import { encodeClaimValue, type ClaimContent } from "./claim-value.ts";
-import type { HeldLease, Lease } from "../lease/lease.ts";
 import type { LineResource } from "./line-resource.ts";
 
 /** A lease of an election. Its fencing token is the term. */
 export interface Leadership extends Lease {
   readonly candidate: string;
-  /** Greater than every earlier leader's: hand it to what the leader commands. The same as `fencingToken`. */
+  /**
+   * Greater than the term of every earlier leader. Give it to whatever the leader commands, as a
+   * fencing token; it is the same as `fencingToken`.
+   */
   readonly term: bigint;
   /**
-   * Replaces the value that observers see. One round trip. Rejects with `LEASE_LOST` when somebody else may lead,
-   * `OUTCOME_UNKNOWN` when no answer came (proclaim again), `INVALID_ARGUMENT` when the value is over 4 KiB.
+   * Replaces the value that observers see. One round trip. Rejects with `LEASE_LOST` when somebody
+   * else may lead, `OUTCOME_UNKNOWN` when no answer came (proclaim again), `BACKEND_UNAVAILABLE`,
+   * or `INVALID_ARGUMENT` when the value is over 4 KiB.
+   *
+   * @example
+   * await leadership.proclaim("http://10.0.0.7:8080");
    */
   proclaim(value: string): Promise<void>;
   /**
-   * Hands over: aborts `signal`, and, under `lead`, awaits the body, still renewing, before it releases; so the next leader
-   * starts within one push, and never beside the old work. Resolves when released. Within a body of `lead` do not await it:
-   * it waits for the body to end.
+   * Hands over: aborts `signal`, then releases. Under `lead` it awaits the body in between, still
+   * renewing. So the next leader starts within one push, and never beside the old work. Resolves
+   * when released; rejects as `release` does.
+   *
+   * Do not await it within a body of `lead`: it waits for that body to end.
+   *
+   * @example
+   * process.once("SIGTERM", () => void leadership.resign().catch(() => {}));
    */
   resign(): Promise<"released" | "gone">;
 }
 
 const requestTimeoutMs = 5_000;
 
-/** A lease with a voice. */
+/** A held lease of an election, which can tell observers something. */
 export class HeldLeadership implements Leadership {
   readonly candidate: string;
   readonly term: bigint;
   readonly lease: HeldLease;
-  /** Settles when the body that runs under it has; absent where nobody but the caller knows when the work is over. */
+  /**
+   * The body that runs under it, with `lead`. Null: only the caller knows when the work is over.
+   */
   body: Promise<unknown> | null = null;
 
   readonly #line: LineResource;
@@ -79,23 +94,16 @@ export class HeldLeadership implements Leadership {
 
   async proclaim(value: string): Promise<void> {
     const { session, resource } = this.#line;
-    // What the candidate said of itself stays beside what it proclaims.
+    // What the candidate says of itself stays beside what it proclaims.
     const text = encodeClaimValue({ ...this.#content, value: checkValue(value) });
     this.assertHeld();
-    // Numbered at the call: of two proclamations the later call wins, in whatever order they arrive.
+    // Numbered at the call: the later of two calls wins, in whatever order they arrive.
     const sequence = ++this.#sequence;
     const { owner, term: ticket } = this;
-    const request = {
-      resource,
-      owner,
-      ticket,
-      value: text,
-      sequence,
-      announce: true,
-      timeoutMs: requestTimeoutMs,
-    };
-    if (await session.backend.leases.propose(request)) return;
-    // The store has answered as it would have a renewal: no need to believe until the next one.
+    const { leases } = session.context.backend;
+    const request = { resource, owner, ticket, value: text, sequence, timeoutMs: requestTimeoutMs };
+    if (await leases.propose(request)) return;
+    // The store has answered as it would have answered a renewal: belief need not wait for one.
     this.lease.claim.renewed(ticket, { kind: "gone" });
     this.assertHeld();
   }

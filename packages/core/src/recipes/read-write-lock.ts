@@ -1,13 +1,20 @@
-import { LineResource, type Defaults } from "./line-resource.ts";
+import type { Session } from "../lease/session.ts";
+import type { Defaults } from "./acquire-options.ts";
+import { LineResource } from "./line-resource.ts";
 import { lockOf, type Lock } from "./lock.ts";
 import { maxCapacity } from "./semaphore.ts";
-import type { Session } from "../lease/session.ts";
 
 /**
- * Two locks over one resource: readers share it, a writer has it alone, and all are served in order of arrival. So a stream
- * of readers does not starve a writer, nor writers a reader. Each hold has its own lease.
+ * Two locks over one resource: readers share it, and a writer has it alone. All are served in order
+ * of arrival. So a stream of readers does not starve a writer, nor a stream of writers a reader.
+ * Each hold has its own lease.
  *
- * A guard of the resource takes a writer's token by `claim`, and a reader's by `check`.
+ * Guard the resource with `FencingGuard.claim` for a writer's token, and `check` for a reader's.
+ *
+ * @example
+ * const catalogue = coordinator.readWriteLock("catalogue");
+ * await catalogue.read.run(() => readPrices());
+ * await catalogue.write.run(({ fencingToken }) => writePrices(fencingToken));
  */
 export interface ReadWriteLock {
   readonly name: string;
@@ -15,9 +22,8 @@ export interface ReadWriteLock {
   readonly write: Lock;
 }
 
-/** A line of the largest capacity, of which a reader takes one and a writer all. */
+/** A line of the largest capacity. A reader's claim weighs 1, and a writer's weighs all of it. */
 export function createReadWriteLock(session: Session, name: string, defaults: Defaults): ReadWriteLock {
-  const shape = { recipe: "readWriteLock", capacity: maxCapacity, announce: false };
-  const line = new LineResource(session, name, shape, defaults);
+  const line = new LineResource(session, name, { recipe: "readWriteLock", capacity: maxCapacity }, defaults);
   return { name, read: lockOf(line, 1), write: lockOf(line, maxCapacity) };
 }

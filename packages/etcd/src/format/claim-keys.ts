@@ -18,18 +18,24 @@ const largest = 2 ** 31 - 1;
 const keyTail = /^([A-Za-z0-9._:%-]*)\/([1-9][0-9]{0,9})\/([1-9][0-9]{0,9})\/[0-9a-f]{16}-[0-9]{1,15}$/;
 
 /**
- * Where claims are kept: one key per claim, `<prefix>/<resource>/<capacity>/<weight>/<process>-<slot>`.
+ * Where claims are kept: one key per claim,
+ * `<prefix>/<resource>/<capacity>/<weight>/<process>-<slot>`.
  *
- * - The resource is encoded, so it holds no `/`, and every range ends right after one: `a` never reaches into `ab`.
- * - The capacity is a level of its own, so two range compares, below and above it, refuse another shape atomically.
- * - The weight is in the key, so that a line can be added up without reading values. It is a level of its own, so that
- *   those of one weight are a range, which etcd counts without sending them (see `LineSums`).
- * - A process uses its key names again (see `Slots`). A name per claim, with the owner in it, would cost every later
- *   transaction on that line: etcd keeps deleted names in its index until a compaction, and looks at each of them in every
- *   range (0.4 ms for an acquire became 4 ms after 15,000 claims on one name). So the owner is in the value.
- * - The lease is not in the name: etcd tells it with every key, and a repeated acquire must find the claim of the first try
- *   whatever lease that one was on.
- * - Ticket and token are the key's create revision. A name says where a claim is, its create revision which one it is.
+ * - The resource is encoded, so it holds no `/`, and every range ends right after one: `a` never
+ *   reaches into `ab`.
+ * - The capacity is a level of its own, so two range compares, below and above it, refuse another
+ *   shape atomically.
+ * - The weight is in the key, so that a line can be added up without reading values. It is a level
+ *   of its own, so that those of one weight are a range, which etcd counts without sending them
+ *   (see `LineSums`).
+ * - A process uses its key names again (see `Slots`). A name per claim, with the owner in it, would
+ *   cost every later transaction on that line: etcd keeps deleted names in its index until a
+ *   compaction, and looks at each of them in every range (0.4 ms for an acquire became 4 ms after
+ *   15,000 claims on one name). So the owner is in the value.
+ * - The lease is not in the name: etcd tells it with every key, and a repeated acquire must find
+ *   the claim of the first try whatever lease that one was on.
+ * - Ticket and token are the key's create revision. A name says where a claim is, its create
+ *   revision which one it is.
  */
 export class ClaimKeys {
   readonly #prefix: string;
@@ -63,8 +69,8 @@ export class ClaimKeys {
   }
 
   /**
-   * The line in pieces: `counted`, the claims of each of these weights, in the order given; and `between`, all the rest.
-   * Together they cover `line`, and no key is in two of them.
+   * The line in pieces: `counted`, the claims of each of these weights, in the order given; and
+   * `between`, all the rest. Together they cover `line`, and no key is in two of them.
    */
   pieces(
     resource: string,
@@ -88,7 +94,10 @@ export class ClaimKeys {
     return [range(`${stem}/`, `${stem}/${capacity}/`), range(`${stem}/${capacity}0`, `${stem}0`)];
   }
 
-  /** Reads a key back; undefined for anything that `claim`, here or in another process, cannot have made. */
+  /**
+   * Reads a key back; undefined for anything that `claim`, here or in another process, cannot have
+   * made.
+   */
   parse(key: Buffer): ClaimKey | undefined {
     const text = key.toString("latin1");
     if (!text.startsWith(this.#latin1Prefix)) return undefined;

@@ -9,7 +9,10 @@ import { tries, type Parts } from "./parts.ts";
 import { encodeOwnerValue, encodeRecordValue } from "../format/record-value.ts";
 import { isAsSeen, lookAt, nothingSeen, seenIn, type Seen, type SeenRecord } from "./seen-record.ts";
 
-/** One begin call: begins the execution, or finds the one that an earlier try of it has begun, or tells what is there. */
+/**
+ * One begin call: begins the execution, or finds the one that an earlier try of it has begun, or
+ * tells what is there.
+ */
 export async function beginExecution(parts: Parts, request: BeginRequest): Promise<BeginReply> {
   const { executions, sweep } = parts;
   const execution = executions.enter(request);
@@ -17,7 +20,8 @@ export async function beginExecution(parts: Parts, request: BeginRequest): Promi
     return await new Beginning(parts, request, execution).run();
   } catch (error) {
     const failure = toLeaseholdError(error, "begin", true);
-    // A copy of it may be carried out later; until its end is asked for, an owner's key of it is not litter.
+    // A copy of it may be carried out later; until its end is asked for, an owner's key of it is
+    // not litter.
     if (failure.code === "OUTCOME_UNKNOWN") execution.doubtful = true;
     throw failure;
   } finally {
@@ -39,7 +43,10 @@ class Beginning {
     this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
   }
 
-  /** The first look is the write itself: it says what is there when that is not what it was made for. */
+  /**
+   * The first look is the write itself: it says what is there when that is not what it was made
+   * for.
+   */
   async run(): Promise<BeginReply> {
     let seen = nothingSeen;
     for (let left = tries; left > 0; left--) {
@@ -85,7 +92,9 @@ class Beginning {
     }
   }
 
-  /** Begins, if all is as it was seen: answers the token, which is the revision. Else what there is. */
+  /**
+   * Begins, if all is as it was seen: answers the token, which is the revision. Else what there is.
+   */
   async #write(
     seen: Seen,
     lease: SharedLease,
@@ -126,8 +135,8 @@ class Beginning {
     execution.retention = retention;
     execution.keyInDoubt = false;
     execution.askedAt = this.#parts.calls.now();
-    // Its deadline is that of its shared lease, as a claim's is: when its key was written counts for nothing, and a lease with
-    // less than half of its life left was refreshed before.
+    // Its deadline is that of its shared lease, as a claim's is: when its key was written counts
+    // for nothing, and a lease with less than half of its life left was refreshed before.
     return begunWith(token, attempt, lease.proof);
   }
 
@@ -138,12 +147,16 @@ class Beginning {
     if (state === "released") return undefined;
     if (state !== "in-progress") return { kind: "finished", outcome: state, body, token, attempt };
     if (record.owner === this.#request.owner) return this.#again(token, attempt);
-    // etcd tells how long a lease lives on only if it is asked for that alone: so this is no more than an upper bound.
+    // etcd tells how long a lease lives on only if it is asked for that alone: so this is no more
+    // than an upper bound.
     if (owner !== null) return { kind: "in-progress", remainingMs: owner.leaseMs };
     return this.#request.takeOver ? undefined : { kind: "expired", attempt };
   }
 
-  /** An earlier try has begun it: the same answer again, with its lease refreshed. Undefined: it is not there any more. */
+  /**
+   * An earlier try has begun it: the same answer again, with its lease refreshed. Undefined: it is
+   * not there any more.
+   */
   async #again(token: bigint, attempt: number): Promise<BeginReply | undefined> {
     const { retentionMs } = this.#request;
     const kept = await keepExecution(this.#parts, this.#execution, { token, retentionMs }, this.#deadline);

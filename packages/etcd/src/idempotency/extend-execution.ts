@@ -4,7 +4,10 @@ import { toLeaseholdError } from "../rpc/failure.ts";
 import { keepExecution } from "./keep-execution.ts";
 import type { Parts } from "./parts.ts";
 
-/** One extend call: an unanswered one has refreshed what it has refreshed, so there is nothing to be unknown. */
+/**
+ * One extend call: an unanswered one has refreshed what it has refreshed, so there is nothing to be
+ * unknown.
+ */
 export async function extendExecution(parts: Parts, request: ExtendRequest): Promise<ExtendReply> {
   const { executions, sweep, calls } = parts;
   const execution = executions.enter(request);

@@ -10,8 +10,8 @@ import { encodeRecordValue } from "../format/record-value.ts";
 import { lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
 
 /**
- * One finish call: one transaction for an execution that this process has begun, which knows all that is to be written; a read
- * before it for any other.
+ * One finish call: one transaction for an execution that this process has begun, which knows all
+ * that is to be written; a read before it for any other.
  */
 export async function finishExecution(parts: Parts, request: FinishRequest): Promise<FinishReply> {
   const { executions, sweep } = parts;
@@ -19,7 +19,8 @@ export async function finishExecution(parts: Parts, request: FinishRequest): Pro
   const known =
     request.token !== null && execution?.begun?.token === request.token ? execution.begun : undefined;
   if (request.token === null) {
-    // From now on whatever it has in the store is litter, and so is what a begin of it may still put there.
+    // From now on whatever it has in the store is litter, and so is what a begin of it may still
+    // put there.
     executions.depart(request);
     sweep.expect();
   }
@@ -64,7 +65,8 @@ class Finishing {
     const lease = await this.#beforeWriting(retention.forRecord("ended", retentionMs, this.#deadline.leftMs));
     const value = encodeRecordValue({ ...present, state: outcome, owner, body });
     const request: ITxnRequest = {
-      // Its revision is the token, so nothing else can be in the record than what this very owner has begun.
+      // Its revision is the token, so nothing else can be in the record than what this very owner
+      // has begun.
       compare: [isUnchanged(recordKey, present.token)],
       success: [
         { request_put: { key: recordKey, value, lease: lease.id } },

@@ -24,15 +24,18 @@ interface Terms {
 /**
  * Refreshes an execution, without writing the record: its revision is the token.
  *
- * Its owner's key hangs on the shared lease of this process, so the refresh is that lease's keepalive, one for all
- * executions and claims that ask within a sixth of its life. What is asked for each is whether that still is so: one read,
- * under way together with the keepalive. That is enough, in whatever order they are carried out: a key that was seen on a
- * lease goes when that lease ends, and not before, unless this process deletes it (see `keyInDoubt`) or somebody removes it
- * by hand, which is the same as a removal right after a sound refresh, and found by the next. If the lease ended in between,
- * the keepalive says so; if it expires later, then our own deadline, which is always earlier, has passed.
+ * Its owner's key hangs on the shared lease of this process, so the refresh is that lease's
+ * keepalive, one for all executions and claims that ask within a sixth of its life. What is asked
+ * for each is whether that still is so: one read, under way together with the keepalive. That is
+ * enough, in whatever order they are carried out: a key that was seen on a lease goes when that
+ * lease ends, and not before, unless this process deletes it (see `keyInDoubt`) or somebody removes
+ * it by hand, which is the same as a removal right after a sound refresh, and found by the next. If
+ * the lease ended in between, the keepalive says so; if it expires later, then our own deadline,
+ * which is always earlier, has passed.
  *
- * If its lease has lapsed meanwhile and nobody took over, its owner's key is put on one that lives. A takeover compares that
- * there is no owner's key, and this that nobody has written the record: whichever comes first makes the other fail.
+ * If its lease has lapsed meanwhile and nobody took over, its owner's key is put on one that lives.
+ * A takeover compares that there is no owner's key, and this that nobody has written the record:
+ * whichever comes first makes the other fail.
  */
 export async function keepExecution(
   parts: Parts,
@@ -72,7 +75,10 @@ export async function keepExecution(
   throw new RpcFailure("busy", "the record, or its leases, kept changing");
 }
 
-/** A lease of which the greater part is left is as good as a new one: whoever asks next finds half of it. */
+/**
+ * A lease of which the greater part is left is as good as a new one: whoever asks next finds half
+ * of it.
+ */
 async function refreshed({ leases }: Parts, lease: SharedLease, deadline: Deadline): Promise<boolean> {
   return lease.remainingMs > (lease.ttlMs * 5) / 6 || leases.keep(lease, deadline.leftMs);
 }

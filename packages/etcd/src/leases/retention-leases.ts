@@ -5,8 +5,8 @@ import type { SharedLease } from "./shared-lease.ts";
 import { within } from "../rpc/within.ts";
 
 /**
- * What a record is kept for. Those in progress are kept by themselves: extending them refreshes their lease, which must not
- * make those that have ended live for longer.
+ * What a record is kept for. Those in progress are kept by themselves: extending them refreshes
+ * their lease, which must not make those that have ended live for longer.
  */
 export type Keeping = "in-progress" | "ended";
 
@@ -19,12 +19,14 @@ interface Bucket {
 const bucketsPerRetention = 8;
 
 /**
- * The leases that keep records, apart from those that keep executions. One for all records of a retention and a bucket of
- * time, since a lease per record would be a grant per call, and etcd keeps its leases in memory.
+ * The leases that keep records, apart from those that keep executions. One for all records of a
+ * retention and a bucket of time, since a lease per record would be a grant per call, and etcd
+ * keeps its leases in memory.
  *
- * A lease is granted for the retention and a bucket, and used while the retention is left of it. So a record lives for at
- * least its retention, counted from when its request was sent, and at most an eighth longer (or a second, if that is more).
- * The next one is granted ahead, when a quarter of the bucket is left; so under steady traffic nobody waits for a grant.
+ * A lease is granted for the retention and a bucket, and used while the retention is left of it. So
+ * a record lives for at least its retention, counted from when its request was sent, and at most an
+ * eighth longer (or a second, if that is more). The next one is granted ahead, when a quarter of
+ * the bucket is left; so under steady traffic nobody waits for a grant.
  *
  * They are never revoked: what they keep must outlive this process.
  */

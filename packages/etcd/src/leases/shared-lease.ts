@@ -2,14 +2,17 @@ import { elapsedMs, type Clock, type Instant } from "@leasehold/core";
 import type { Proof } from "../ownership/own-claim.ts";
 
 /**
- * An etcd lease, on which any number of claims hang. A claim's deadline is that of its lease: what counts is when the lease
- * was last refreshed, never when the claim was written (a claim written to a 3 s lease that was granted 2 s before lived
- * for one second).
+ * An etcd lease, on which any number of claims hang. A claim's deadline is that of its lease: what
+ * counts is when the lease was last refreshed, never when the claim was written (a claim written to
+ * a 3 s lease that was granted 2 s before lived for one second).
  */
 export class SharedLease {
   /** As etcd writes it: decimal digits. */
   readonly id: string;
-  /** Whether this process was granted it. Another's lease is refreshed on demand, but never swept or revoked. */
+  /**
+   * Whether this process was granted it. Another's lease is refreshed on demand, but never swept or
+   * revoked.
+   */
   readonly ours: boolean;
   readonly #clock: Clock;
   #ttlMs: number;
@@ -53,7 +56,10 @@ export class SharedLease {
     return elapsedMs(this.#clock, this.#validFrom) - this.#ttlMs;
   }
 
-  /** A keepalive that was sent at `sentAt` was acknowledged. An older one that is answered late moves nothing back. */
+  /**
+   * A keepalive that was sent at `sentAt` was acknowledged. An older one that is answered late
+   * moves nothing back.
+   */
   refreshed(sentAt: Instant, ttlMs: number): void {
     if (this.#gone || sentAt.monoMs <= this.#validFrom.monoMs) return;
     this.#validFrom = sentAt;

@@ -1,6 +1,7 @@
 /**
- * Which key names of a line this process uses at present. A name is used again once its last claim is surely over, so a
- * line sees only as many names of a process as that had claims there at once, however many come and go.
+ * Which key names of a line this process uses at present. A name is used again once its last claim
+ * is surely over, so a line sees only as many names of a process as that had claims there at once,
+ * however many come and go.
  */
 export class Slots {
   readonly #lines = new Map<string, { used: number; next: number; free: number[] }>();

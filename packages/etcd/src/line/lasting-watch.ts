@@ -5,10 +5,15 @@ import type { KeyRange } from "../format/claim-keys.ts";
 import { WatchStream, type WatchKind } from "./watch-stream.ts";
 
 export interface LastingWatchHandler {
-  /** It stands: whatever comes after `revision` is told. `again`: something before that may have been missed. */
+  /**
+   * It stands: whatever comes after `revision` is told. `again`: something before that may have
+   * been missed.
+   */
   created(revision: bigint, again: boolean): void;
   heard(events: readonly IEvent[]): void;
-  /** Nothing is told until it is created. `first`: it stood until now, or was asked for just now. */
+  /**
+   * Nothing is told until it is created. `first`: it stood until now, or was asked for just now.
+   */
   broken(message: string, first: boolean): void;
 }
 
@@ -16,8 +21,9 @@ const shortestBackoffMs = 50;
 const longestBackoffMs = 2_000;
 
 /**
- * A watch that is made anew, from "now", whenever it breaks: the server restarted, lost its leader, or compacted what it
- * still had to tell. So it never asks for a revision that may be gone; what was missed is the reader's to look for.
+ * A watch that is made anew, from "now", whenever it breaks: the server restarted, lost its leader,
+ * or compacted what it still had to tell. So it never asks for a revision that may be gone; what
+ * was missed is the reader's to look for.
  */
 export class LastingWatch {
   readonly #calls: Calls;

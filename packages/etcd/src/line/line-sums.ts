@@ -11,35 +11,47 @@ export interface LineSum {
   readonly claims: number;
 }
 
-/** One question of what a line comes to: the reads to put into a transaction, and how to read its answer. */
+/**
+ * One question of what a line comes to: the reads to put into a transaction, and how to read its
+ * answer.
+ */
 export interface SumQuestion {
   readonly reads: readonly IRequestOp[];
   /** `at`: where the first of the reads stands in the answer. */
   read(answer: ITxnResponse, at: number): LineSum;
 }
 
-/** From so many claims on, those of one weight are counted: below, sending their keys costs less than two more reads. */
+/**
+ * From so many claims on, those of one weight are counted: below, sending their keys costs less
+ * than two more reads.
+ */
 const worthCounting = 3;
-/** With a put beside them, `n` counts and `n + 1` pieces between stay under the 128 operations that etcd takes. */
+/**
+ * With a put beside them, `n` counts and `n + 1` pieces between stay under the 128 operations that
+ * etcd takes.
+ */
 const mostCounted = 60;
 /** Lines of which the weights are remembered. One that is forgotten is sent whole once more. */
 const mostLines = 1_000;
 
 /**
- * Adds up lines without reading them. etcd cannot add, but it counts a range without sending it, and the claims of one weight
- * are a range. So the weights that are common in a line are counted, and what lies between those ranges is sent: claims of
- * rare weights, and claims of weights that nobody here has met yet.
+ * Adds up lines without reading them. etcd cannot add, but it counts a range without sending it,
+ * and the claims of one weight are a range. So the weights that are common in a line are counted,
+ * and what lies between those ranges is sent: claims of rare weights, and claims of weights that
+ * nobody here has met yet.
  *
- * Measured with 1,000 holders of ten weights: an acquire that had all keys sent cost this process 5 ms, a count 0.6 ms, as
- * it does with ten holders. A range of keys costs 7 microseconds a key here; a count costs 6, however many it counts.
+ * Measured with 1,000 holders of ten weights: an acquire that had all keys sent cost this process 5
+ * ms, a count 0.6 ms, as it does with ten holders. A range of keys costs 7 microseconds a key here;
+ * a count costs 6, however many it counts.
  *
- * The sum is exact, whatever is remembered. All reads are of one transaction, so of one revision; together they cover the
- * line, and no claim is in two of them. What is remembered, which weights were common in the last answer, decides only what
- * the next one costs. So there is no view that could be stale: not after a compaction, not while a watch is broken, not for
- * a transaction that a network holds back, and a lease that ends meanwhile has its keys in the count or has not.
+ * The sum is exact, whatever is remembered. All reads are of one transaction, so of one revision;
+ * together they cover the line, and no claim is in two of them. What is remembered, which weights
+ * were common in the last answer, decides only what the next one costs. So there is no view that
+ * could be stale: not after a compaction, not while a watch is broken, not for a transaction that a
+ * network holds back, and a lease that ends meanwhile has its keys in the count or has not.
  *
- * A key that is no claim, where only claims should be, is counted as one. That is on the safe side, and found out by the
- * reads of those who wait.
+ * A key that is no claim, where only claims should be, is counted as one. That is on the safe side,
+ * and found out by the reads of those who wait.
  */
 export class LineSums {
   readonly #keys: ClaimKeys;

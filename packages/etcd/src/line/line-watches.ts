@@ -39,7 +39,10 @@ export class LineWatches {
     for (const listener of this.#listeners) listener.lookAgain();
   }
 
-  /** The claim waits, with `ahead` before it at `revision`. True: it is granted by now, and will not be pushed. */
+  /**
+   * The claim waits, with `ahead` before it at `revision`. True: it is granted by now, and will not
+   * be pushed.
+   */
   add(claim: OwnClaim, ahead: number, revision: bigint): boolean {
     const id = lineOf(claim);
     let watch = this.#watches.get(id);

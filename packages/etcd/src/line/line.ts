@@ -27,7 +27,10 @@ export class Line {
   readonly revision: bigint;
   /** Oldest first. */
   readonly claims: readonly LineClaim[];
-  /** How many keys were found that this backend cannot have written. They are nobody's claim, and take no room. */
+  /**
+   * How many keys were found that this backend cannot have written. They are nobody's claim, and
+   * take no room.
+   */
   readonly malformed: number;
 
   constructor(keys: ClaimKeys, kvs: readonly IKeyValue[], revision: bigint) {
@@ -66,7 +69,8 @@ export class Line {
 }
 
 /**
- * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0 where it cannot load
+ * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0
+ * where it cannot load
  * `long`, and as "0" elsewhere.
  */
 export function hasLease({ lease }: IKeyValue): boolean {

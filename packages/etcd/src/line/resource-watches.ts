@@ -1,19 +1,19 @@
-import { ChangeFeed, type Random } from "@leasehold/core";
-import type { Calls } from "../rpc/calls.ts";
+import type { ChangeListener, Random } from "@leasehold/core";
 import type { KeyRange } from "../format/claim-keys.ts";
+import type { Calls } from "../rpc/calls.ts";
 import { LastingWatch } from "./lasting-watch.ts";
 
 interface ResourceWatch {
   readonly watch: LastingWatch;
-  /** Settles when it stands, or could not be made so far: whoever looks on is not to wait for an outage to end. */
-  readonly begun: Promise<void>;
-  readonly feeds: Set<ChangeFeed>;
+  /** Whether it stands, or could not be made so far: an observer is not to wait for an outage. */
+  begun: boolean;
+  readonly listeners: Set<ChangeListener>;
 }
 
 /**
- * Watches resources, or records, for those who look on: one watch per name, however many observers this process has, and
- * none once the last of them has gone. Every put and every deletion under the name is a change, claims of any capacity; so
- * nobody has to announce anything.
+ * Watches resources, or records, for observers: one watch per name, however many observers this
+ * process has, and none once the last of them has gone. Every put and every deletion under the name
+ * is a change, of claims of any capacity; so nobody has to announce anything.
  */
 export class ResourceWatches {
   readonly #calls: Calls;
@@ -23,7 +23,9 @@ export class ResourceWatches {
   readonly #watches = new Map<string, ResourceWatch>();
   readonly #closing = new Set<Promise<void>>();
 
-  /** `interrupted`: changes may be missed until the watch stands again. Once per outage and resource. */
+  /**
+   * `interrupted`: changes may be missed until the watch stands again. Once per outage and name.
+   */
   constructor(
     calls: Calls,
     rangeOf: (resource: string) => KeyRange,
@@ -36,64 +38,60 @@ export class ResourceWatches {
     this.#interrupted = interrupted;
   }
 
-  /** Looks on until `signal` aborts, the reader stops reading, or this is closed. */
-  watch(resource: string, signal: AbortSignal): AsyncIterable<void> {
-    if (signal.aborted) return new ChangeFeed(signal);
-    const ended = Promise.withResolvers<void>();
-    const feed: ChangeFeed = new ChangeFeed(signal, () => {
-      ended.resolve();
-      this.#leave(resource, feed);
-    });
+  /** Tells the listener of changes until the function that this returns is called. */
+  watch(resource: string, listener: ChangeListener): () => void {
     let watch = this.#watches.get(resource);
     if (watch === undefined) {
       watch = this.#open(resource);
       this.#watches.set(resource, watch);
     }
-    watch.feeds.add(feed);
-    return after(Promise.race([watch.begun, ended.promise]), feed);
+    const { listeners } = watch;
+    // In a function of its own, so that one listener may be given twice.
+    const tell = (): void => listener();
+    listeners.add(tell);
+    if (watch.begun)
+      queueMicrotask(() => {
+        if (listeners.has(tell)) tell();
+      });
+    return () => this.#leave(resource, listeners, tell);
   }
 
-  /** Ends all feeds and all watches. Resolves when they have ended. */
+  /** Ends all watches. Resolves when they have ended. */
   async close(): Promise<void> {
-    for (const { feeds } of [...this.#watches.values()]) for (const feed of [...feeds]) feed.end();
+    for (const [resource, { listeners }] of this.#watches)
+      for (const tell of listeners) this.#leave(resource, listeners, tell);
     await Promise.all(this.#closing);
   }
 
   #open(resource: string): ResourceWatch {
-    const begun = Promise.withResolvers<void>();
-    const feeds = new Set<ChangeFeed>();
+    const listeners = new Set<ChangeListener>();
+    const tellAll = (): void => {
+      for (const tell of listeners) tell();
+    };
     const watch = new LastingWatch(this.#calls, this.#random, this.#rangeOf(resource), "changes", {
       created: () => {
-        begun.resolve();
-        // Those who are there from the beginning have not looked yet, so this is not another change to them.
-        for (const feed of feeds) feed.notify();
+        opened.begun = true;
+        tellAll();
       },
-      heard: () => {
-        for (const feed of feeds) feed.notify();
-      },
+      heard: tellAll,
       broken: (message, first) => {
-        begun.resolve();
+        if (!opened.begun) {
+          opened.begun = true;
+          tellAll();
+        }
         if (first) this.#interrupted(message);
       },
     });
-    return { watch, begun: begun.promise, feeds };
+    const opened: ResourceWatch = { watch, begun: false, listeners };
+    return opened;
   }
 
-  #leave(resource: string, feed: ChangeFeed): void {
+  #leave(resource: string, listeners: Set<ChangeListener>, tell: ChangeListener): void {
+    if (!listeners.delete(tell) || listeners.size > 0) return;
     const left = this.#watches.get(resource);
-    if (left === undefined || !left.feeds.delete(feed) || left.feeds.size > 0) return;
+    if (left?.listeners !== listeners) return;
     this.#watches.delete(resource);
     const closing = left.watch.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
-  }
-}
-
-/** The feed, from when `begun` settles. */
-async function* after(begun: Promise<void>, feed: ChangeFeed): AsyncGenerator<void, void, undefined> {
-  try {
-    await begun;
-    yield* feed;
-  } finally {
-    feed.end();
   }
 }

@@ -1,11 +1,12 @@
-import { elapsedMs, type Acknowledged, type ClaimRef, type Clock, type Instant } from "@leasehold/core";
+import { elapsedMs, type Acknowledged, type Clock, type Instant } from "@leasehold/core";
+import type { ClaimName } from "../format/claim-request.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 
 /** What an acknowledgement proved of how long a claim lives. */
 export type Proof = Omit<Acknowledged, "ticket">;
 
 /** A claim of this process, as the store has acknowledged it. */
-export interface OwnClaim extends ClaimRef {
+export interface OwnClaim extends ClaimName {
   readonly key: Buffer;
   readonly capacity: number;
   readonly weight: number;
@@ -13,7 +14,10 @@ export interface OwnClaim extends ClaimRef {
   readonly lease: SharedLease;
   /** Once true it stays true: nothing can join ahead of a granted claim. */
   granted: boolean;
-  /** It was seen to be evicted: it is not on `lease` any more, and nothing refreshes it. Once true it stays true. */
+  /**
+   * It was seen to be evicted: it is not on `lease` any more, and nothing refreshes it. Once true
+   * it stays true.
+   */
   evicted: boolean;
   /** When it was last acquired, or asked to be renewed. */
   askedAt: Instant;
@@ -22,20 +26,27 @@ export interface OwnClaim extends ClaimRef {
 }
 
 /**
- * Whether nobody has asked for the claim for longer than its ttl: then it is dead, although other claims keep its lease
- * alive (rule R6). Somebody who stopped renewing has stopped believing, or has been told to.
+ * Whether nobody has asked for the claim for longer than its ttl: then it is dead, although other
+ * claims keep its lease alive (rule R6). Somebody who stopped renewing has stopped believing, or
+ * has been told to.
  */
 export function hasLapsed(claim: OwnClaim, clock: Clock): boolean {
   return elapsedMs(clock, claim.askedAt) > claim.lease.ttlMs;
 }
 
-/** What this process knows of one owner: one acquire call, with all its tries. The shape is that of the first try. */
-export interface OwnerRecord extends ClaimRef {
+/**
+ * What this process knows of one owner: one acquire call, with all its tries. The shape is that of
+ * the first try.
+ */
+export interface OwnerRecord extends ClaimName {
   readonly capacity: number;
   readonly weight: number;
   /** Where all tries of this owner write: the second finds the claim of the first. */
   readonly key: Buffer;
-  /** What they write. It names the owner, which tells this claim from any other that the key ever held. */
+  /**
+   * What they write. It names the owner, which tells this claim from any other that the key ever
+   * held.
+   */
   readonly stored: Buffer;
   readonly slot: number;
   /** How many acquires of this owner are under way. */

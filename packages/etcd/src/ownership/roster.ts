@@ -1,4 +1,5 @@
-import { encodeName, type AcquireRequest, type ClaimRef } from "@leasehold/core";
+import { encodeName } from "@leasehold/core";
+import type { ClaimName, JoinRequest } from "../format/claim-request.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
@@ -6,15 +7,18 @@ import type { SharedLease } from "../leases/shared-lease.ts";
 import { Slots } from "../leases/slots.ts";
 
 /**
- * Who in this process owns a place in some line, and who has left. A key on one of our leases that belongs to nobody in here
- * is litter: its release was asked for, so nobody waits on it and nobody believes in it.
+ * Who in this process owns a place in some line, and who has left. A key on one of our leases that
+ * belongs to nobody in here is litter: its release was asked for, so nobody waits on it and nobody
+ * believes in it.
  */
 export class Roster {
   readonly #keys: ClaimKeys;
   readonly #slots = new Slots();
   readonly #records = new Map<string, OwnerRecord>();
   readonly #byKey = new Map<string, OwnerRecord>();
-  /** Owners that were released with a request unanswered, and until when a copy of it may arrive. */
+  /**
+   * Owners that were released with a request unanswered, and until when a copy of it may arrive.
+   */
   readonly #departed = new Map<string, number>();
   /** Released records whose key name must not be used again yet. */
   readonly #lingering = new Set<OwnerRecord>();
@@ -23,21 +27,25 @@ export class Roster {
     this.#keys = keys;
   }
 
-  /** An acquire begins. From before its request leaves, a sweep must not touch what it may write. */
-  enter(request: AcquireRequest): OwnerRecord {
+  /**
+   * An acquire begins. From before its request leaves, a sweep must not touch what it may write.
+   */
+  enter(request: JoinRequest): OwnerRecord {
     const record = this.find(request) ?? this.#add(request);
     record.pending += 1;
     return record;
   }
 
-  /** An acquire has ended. A record of which nothing is left in the store, for certain, is dropped. */
+  /**
+   * An acquire has ended. A record of which nothing is left in the store, for certain, is dropped.
+   */
   leave(record: OwnerRecord): void {
     record.pending -= 1;
     if (this.has(record)) this.#dropIfEmpty(record);
     else this.#freeIfOver(record);
   }
 
-  find(ref: ClaimRef): OwnerRecord | undefined {
+  find(ref: ClaimName): OwnerRecord | undefined {
     return this.#records.get(idOf(ref));
   }
 
@@ -46,7 +54,10 @@ export class Roster {
     return this.#records.get(idOf(record)) === record;
   }
 
-  /** Whose claim is at this key (as latin1 text), or is about to be written there, or is just being released. */
+  /**
+   * Whose claim is at this key (as latin1 text), or is about to be written there, or is just being
+   * released.
+   */
   at(key: string): OwnerRecord | undefined {
     return this.#byKey.get(key);
   }
@@ -67,17 +78,18 @@ export class Roster {
   }
 
   /**
-   * The owner is released: from now on whatever it has in the store is litter. Answers what was known of it; `deleted` must
-   * follow. `departedForMs`: for so long a copy of an acquire of this owner may still arrive.
+   * The owner is released: from now on whatever it has in the store is litter. Answers what was
+   * known of it; `deleted` must follow. `departedForMs`: for so long a copy of an acquire of this
+   * owner may still arrive.
    */
-  release(ref: ClaimRef, nowMs: number, departedForMs: number): OwnerRecord | undefined {
+  release(ref: ClaimName, nowMs: number, departedForMs: number): OwnerRecord | undefined {
     const record = this.find(ref);
     if (departedForMs > 0) this.#departed.set(idOf(ref), nowMs + departedForMs);
     if (record === undefined) return undefined;
     record.departedUntilMs = nowMs + departedForMs;
     this.#records.delete(idOf(ref));
-    // Its key stays known until its delete is answered. A sweep that was faster than that would let the release find
-    // nothing, and tell its holder of a loss that never was.
+    // Its key stays known until its delete is answered. A sweep that was faster than that would let
+    // the release find nothing, and tell its holder of a loss that never was.
     this.#lingering.add(record);
     return record;
   }
@@ -86,17 +98,21 @@ export class Roster {
   deleted(record: OwnerRecord, nowMs: number): void {
     record.deleted = true;
     this.#byKey.delete(record.key.toString("latin1"));
-    // A copy that arrives after the name is in use again does nothing; but if the new claim were removed by hand first, the
-    // copy would pass for it. So the name rests for as long as a copy may arrive.
+    // A copy that arrives after the name is in use again does nothing; but if the new claim were
+    // removed by hand first, the copy would pass for it. So the name rests for as long as a copy
+    // may arrive.
     if (record.departedUntilMs <= nowMs) record.departedUntilMs = 0;
     this.#freeIfOver(record);
   }
 
-  hasDeparted(ref: ClaimRef, nowMs: number): boolean {
+  hasDeparted(ref: ClaimName, nowMs: number): boolean {
     return (this.#departed.get(idOf(ref)) ?? -Infinity) > nowMs;
   }
 
-  /** Whether any owner may still have a copy of an acquire on its way. Forgets those whose time is over. */
+  /**
+   * Whether any owner may still have a copy of an acquire on its way. Forgets those whose time is
+   * over.
+   */
   someDeparted(nowMs: number): boolean {
     for (const [id, untilMs] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(id);
     for (const record of this.#lingering) {
@@ -106,7 +122,7 @@ export class Roster {
     return this.#departed.size > 0;
   }
 
-  #add({ resource, owner, capacity, weight, value }: AcquireRequest): OwnerRecord {
+  #add({ resource, owner, capacity, weight, value }: JoinRequest): OwnerRecord {
     const slot = this.#slots.take(lineOf(resource, capacity, weight));
     const key = this.#keys.claim(resource, capacity, weight, slot);
     const stored = encodeRecord({ owner, sequence: 0, evicted: false, value });
@@ -133,7 +149,7 @@ export class Roster {
   }
 }
 
-function idOf({ resource, owner }: ClaimRef): string {
+function idOf({ resource, owner }: ClaimName): string {
   return `${encodeName(resource)}/${owner}`;
 }
 

@@ -10,12 +10,13 @@ import {
 import type { Status } from "./failure.ts";
 
 /**
- * One request, seen from inside gRPC. It knows what the layers above do not tell: whether the request was ever given to a
- * connection, what the server's status really was, and how to stop it.
+ * One request, seen from inside gRPC. It knows what the layers above do not tell: whether the
+ * request was ever given to a connection, what the server's status really was, and how to stop it.
  *
- * etcd3 repeats every failed call that it deems recoverable up to three times, writes included, and cuts off a host for
- * five seconds after three failures. Neither is ours to switch off in a client that we were handed, so an attempt shows
- * etcd3 a status that it leaves alone, and keeps the true one for us: a request leaves at most once.
+ * etcd3 repeats every failed call that it deems recoverable up to three times, writes included, and
+ * cuts off a host for five seconds after three failures. Neither is ours to switch off in a client
+ * that we were handed, so an attempt shows etcd3 a status that it leaves alone, and keeps the true
+ * one for us: a request leaves at most once.
  */
 export class RpcAttempt {
   /** The true status of the call; undefined while there is none. */
@@ -43,8 +44,9 @@ export class RpcAttempt {
   get callOptions(): CallOptions {
     return {
       interceptors: [this.#interceptor],
-      // gRPC asks for call credentials when it has picked a live connection, and sends right after: it is the one place
-      // that tells "never left" from "left, unanswered". The channel's state only tells how things are now.
+      // gRPC asks for call credentials when it has picked a live connection, and sends right after:
+      // it is the one place that tells "never left" from "left, unanswered". The channel's state
+      // only tells how things are now.
       credentials: credentials.createFromMetadataGenerator((_, callback) => {
         if (this.#abandoned) return callback(new Error("given up"));
         this.#sent = true;

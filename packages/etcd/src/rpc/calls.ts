@@ -11,7 +11,10 @@ import { classify, RpcFailure } from "./failure.ts";
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
 export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
 
-/** How long a call still waits on a connection that was given up: a server whose disk is slow may be silent for a moment. */
+/**
+ * How long a call still waits on a connection that was given up: a server whose disk is slow may be
+ * silent for a moment.
+ */
 const lastChanceMs = 700;
 
 /** Hears how the store can be reached. */
@@ -23,8 +26,9 @@ export interface OutageListener {
 }
 
 /**
- * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and fails with an `RpcFailure`
- * that says what is known of it. Only a request that surely did nothing is tried again, on the next member.
+ * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and
+ * fails with an `RpcFailure` that says what is known of it. Only a request that surely did nothing
+ * is tried again, on the next member.
  */
 export class Calls {
   readonly clock: Clock;
@@ -134,7 +138,8 @@ export class Calls {
         if (pulse.hasStopped) this.endpoints.replace(endpoint);
         stop(new RpcFailure("unanswered", `${endpoint.host} gave no answer in time`));
       };
-      // When our own loop was late, timers run before what has arrived meanwhile is read. So that is read first.
+      // When our own loop was late, timers run before what has arrived meanwhile is read. So that
+      // is read first.
       const tooLate = (): void => void (timer = this.clock.schedule(0, giveUp));
       const notConnected = (): void => {
         if (attempt.sent && timeoutMs > connectMs) timer = this.clock.schedule(deadline.leftMs, tooLate);

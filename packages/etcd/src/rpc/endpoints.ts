@@ -15,8 +15,9 @@ export interface Endpoint {
 }
 
 /**
- * The members, and which of them is asked. One at a time, and the same until it fails: a connection per member would cost
- * three times the sockets, and etcd3's own choice (at random, per call) would send every third call to a dead member.
+ * The members, and which of them is asked. One at a time, and the same until it fails: a connection
+ * per member would cost three times the sockets, and etcd3's own choice (at random, per call) would
+ * send every third call to a dead member.
  */
 export class Endpoints {
   /** Whether the clients are ours: to tune, to replace and to close. */
@@ -53,15 +54,6 @@ export class Endpoints {
     return member;
   }
 
-  /** Whether `source` is a client, an address or a list of addresses of one of the members. */
-  include(source: unknown): boolean {
-    if (typeof source === "string") return this.#members.some(({ host }) => host === address(source));
-    if (typeof source !== "object" || source === null) return false;
-    if (Array.isArray(source)) return source.some((each) => this.include(each));
-    if ("hosts" in source) return this.include(source.hosts);
-    return this.#members.some(({ client }) => client === source);
-  }
-
   /** The endpoint did not serve: the next call asks another member, if there is one. */
   moveOn(from: Endpoint): void {
     if (this.#members[this.#current] === from) this.#current = (this.#current + 1) % this.#members.length;
@@ -73,9 +65,10 @@ export class Endpoints {
   }
 
   /**
-   * The connection was silent for too long: it may be half-open, and gRPC would go on using it until its own ping fails. The
-   * next call gets a new connection. Calls on the old one may still end by themselves. A client that we were handed is not
-   * ours to replace; its `grpc.keepalive_time_ms` decides how long a dead connection is used.
+   * The connection was silent for too long: it may be half-open, and gRPC would go on using it
+   * until its own ping fails. The next call gets a new connection. Calls on the old one may still
+   * end by themselves. A client that we were handed is not ours to replace; its
+   * `grpc.keepalive_time_ms` decides how long a dead connection is used.
    */
   replace(endpoint: Endpoint): void {
     const index = this.#members.indexOf(endpoint);
@@ -85,7 +78,10 @@ export class Endpoints {
     for (const listener of this.#replaced) listener(endpoint);
   }
 
-  /** Hears of every endpoint whose connection was given up. Returns a function that ends the listening. */
+  /**
+   * Hears of every endpoint whose connection was given up. Returns a function that ends the
+   * listening.
+   */
   onReplaced(listener: (endpoint: Endpoint) => void): () => void {
     this.#replaced.add(listener);
     return () => this.#replaced.delete(listener);
@@ -110,7 +106,10 @@ function address(host: string): string {
   return host.replace(/^[a-z]+:\/\//i, "").replace(/^.*@/, "");
 }
 
-/** Structural, so that no version of cockatiel is involved. It must be async: etcd3 calls `.catch` on what it returns. */
+/**
+ * Structural, so that no version of cockatiel is involved. It must be async: etcd3 calls `.catch`
+ * on what it returns.
+ */
 const noPolicy = {
   execute: async <T>(call: (context: { signal: AbortSignal }) => T | Promise<T>): Promise<T> =>
     call({ signal: never }),
@@ -126,7 +125,8 @@ function connect(host: string, { credentials }: EtcdSource): Etcd3 {
     hosts: host,
     faultHandling: { global: noPolicy, host: () => noPolicy },
     grpcOptions: {
-      // A watch whose peer has vanished without a word. Not below 5 s: etcd ends connections that ping more often.
+      // A watch whose peer has vanished without a word. Not below 5 s: etcd ends connections that
+      // ping more often.
       "grpc.keepalive_time_ms": 6_000,
       "grpc.keepalive_timeout_ms": 2_000,
       // gRPC's default lets up to two minutes pass after an outage before it looks again.
@@ -134,7 +134,8 @@ function connect(host: string, { credentials }: EtcdSource): Etcd3 {
       "grpc.max_reconnect_backoff_ms": 500,
       "grpc.enable_retries": 0,
       "grpc.service_config_disable_resolution": 1,
-      // gRPC shares a connection among clients with equal options. A replaced one must really be another.
+      // gRPC shares a connection among clients with equal options. A replaced one must really be
+      // another.
       "leasehold.connection": ++connections,
     },
   };

@@ -69,8 +69,8 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
 }
 
 /**
- * What a failure means to the caller of a backend. `what` names the request. `write`: whether it could change the store; an
- * unanswered read or keepalive has no outcome to be unknown.
+ * What a failure means to the caller of a backend. `what` names the request. `write`: whether it
+ * could change the store; an unanswered read or keepalive has no outcome to be unknown.
  */
 export function toLeaseholdError(error: unknown, what: string, write: boolean): LeaseholdError {
   if (!(error instanceof RpcFailure)) {

@@ -4,10 +4,11 @@ import { elapsedMs, type Clock, type Instant } from "@leasehold/core";
 const longestSilenceMs = 300;
 
 /**
- * Whether a connection gives signs of life. A call that is not answered in time proves nothing about its connection: the
- * store may be slow with that call alone, or with all while there are many. What speaks against a connection is that nothing
- * at all arrives on it. To replace one that answers would take the answers from everybody who still waits on it; so one late
- * call failed fifty others, they were all sent again, and that made the next one late.
+ * Whether a connection gives signs of life. A call that is not answered in time proves nothing
+ * about its connection: the store may be slow with that call alone, or with all while there are
+ * many. What speaks against a connection is that nothing at all arrives on it. To replace one that
+ * answers would take the answers from everybody who still waits on it; so one late call failed
+ * fifty others, they were all sent again, and that made the next one late.
  */
 export class Pulse {
   readonly #clock: Clock;

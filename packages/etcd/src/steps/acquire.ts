@@ -1,11 +1,5 @@
-import {
-  LeaseholdError,
-  type AcquireRequest,
-  type Granted,
-  type Queued,
-  type Random,
-  type Refused,
-} from "@leasehold/core";
+import { LeaseholdError, type Granted, type Queued, type Random, type Refused } from "@leasehold/core";
+import type { JoinRequest } from "../format/claim-request.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
@@ -35,16 +29,26 @@ export interface Parts {
 
 type Answer = Granted | Queued | Refused;
 
-/** A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so often. */
+/**
+ * A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so
+ * often.
+ */
 const tries = 3;
 
 /** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
-export async function acquireClaim(parts: Parts, request: AcquireRequest): Promise<Answer> {
+export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<Answer> {
   const { roster, calls } = parts;
   if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
-  const record = roster.enter(request);
+  const deadline = new Deadline(calls.clock, request.timeoutMs);
+  let record = roster.enter(request);
   try {
-    return await new Acquisition(parts, request, record).run();
+    if ((await endLapsed(parts, record, deadline)) && roster.has(record)) {
+      // The weight and the value of the dead claim were its own: the new one has those of this
+      // request.
+      roster.leave(record);
+      record = roster.enter(request);
+    }
+    return await new Acquisition(parts, request, record, deadline).run();
   } catch (error) {
     const failure = toLeaseholdError(error, "acquire", true);
     // A copy of it may be carried out later; until its release, a key of this owner is not litter.
@@ -55,21 +59,47 @@ export async function acquireClaim(parts: Parts, request: AcquireRequest): Promi
   }
 }
 
+/**
+ * A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, and
+ * the owner joins anew (rule R2). Whether there was one.
+ */
+async function endLapsed(
+  { calls, keys, watches }: Parts,
+  record: OwnerRecord,
+  deadline: Deadline,
+): Promise<boolean> {
+  const { claim } = record;
+  if (claim === undefined || !hasLapsed(claim, calls.clock)) return false;
+  watches.delete(claim);
+  const { key, ticket } = claim;
+  await beforeWriting(deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
+  record.claim = undefined;
+  return true;
+}
+
+/** What fails before the claim is written leaves no doubt about the claim. */
+async function beforeWriting<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw toLeaseholdError(error, "lease", false);
+  }
+}
+
 class Acquisition {
   readonly #parts: Parts;
-  readonly #request: AcquireRequest;
+  readonly #request: JoinRequest;
   readonly #record: OwnerRecord;
   readonly #deadline: Deadline;
 
-  constructor(parts: Parts, request: AcquireRequest, record: OwnerRecord) {
+  constructor(parts: Parts, request: JoinRequest, record: OwnerRecord, deadline: Deadline) {
     this.#parts = parts;
     this.#request = request;
     this.#record = record;
-    this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
+    this.#deadline = deadline;
   }
 
   async run(): Promise<Answer> {
-    await this.#endLapsed();
     for (let left = tries; left > 0; left--) {
       const answer = await this.#try();
       if (answer === undefined) continue;
@@ -88,14 +118,15 @@ class Acquisition {
   async #try(): Promise<Answer | undefined> {
     const { leases } = this.#parts;
     const { ttlMs, queue, weight, capacity } = this.#request;
-    const lease = await this.#beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    const lease = await beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
       const joined = await joinLine(this.#parts, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
       if (joined.kind === "present") return await this.#standing();
       if (lease.gone) return undefined;
       const mustWait = joined.ahead + weight > capacity;
-      // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
+      // etcd cannot count before it writes, so a line that is full is found afterwards, and the
+      // place given back.
       if (mustWait && queue && (await this.#isFull(joined))) return await this.#giveBack(joined.ticket);
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
@@ -106,27 +137,10 @@ class Acquisition {
     }
   }
 
-  /** A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, but joins anew (rule R2). */
-  async #endLapsed(): Promise<void> {
-    const { claim } = this.#record;
-    const { calls, keys, watches } = this.#parts;
-    if (claim === undefined || !hasLapsed(claim, calls.clock)) return;
-    watches.delete(claim);
-    const { key, ticket } = claim;
-    await this.#beforeWriting(deleteClaim(calls, keys, { key, ticket }, this.#deadline.leftMs));
-    this.#record.claim = undefined;
-  }
-
-  /** What fails before the claim is written leaves no doubt about the claim. */
-  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
-    } catch (error) {
-      throw toLeaseholdError(error, "lease", false);
-    }
-  }
-
-  /** There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it stands. */
+  /**
+   * There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it
+   * stands.
+   */
   async #standing(): Promise<Answer | undefined> {
     const { calls, keys, leases, sweeper } = this.#parts;
     const { key, resource, owner } = this.#record;
@@ -140,7 +154,8 @@ class Acquisition {
     }
     const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
     if (!record.evicted && !(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
-    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no
+    // eviction has moved it.
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
     const now = line.withTicket(ticket);
     if (now?.leaseId !== leaseId) return undefined;
@@ -150,7 +165,10 @@ class Acquisition {
     return this.#answer(lease, ticket, now.ahead, line.revision, proof);
   }
 
-  /** Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never came, nothing is proved. */
+  /**
+   * Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never
+   * came, nothing is proved.
+   */
   #evictionLease(id: string): SharedLease {
     const never = { monoMs: -Infinity, wallMs: -Infinity };
     return new SharedLease(id, this.#request.ttlMs, never, this.#parts.calls.clock, false);
@@ -172,7 +190,8 @@ class Acquisition {
     const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
-    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
+    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may
+    // be dead.
     return { kind: "queued", ...acknowledged, aheadMs: lease.ttlMs };
   }
 
@@ -189,7 +208,10 @@ class Acquisition {
     return seen;
   }
 
-  /** Whether as many wait before it as may. Only those of a larger capacity take a read to tell, and only in a long line. */
+  /**
+   * Whether as many wait before it as may. Only those of a larger capacity take a read to tell, and
+   * only in a long line.
+   */
   async #isFull({ ticket, claimsAhead }: { ticket: bigint; claimsAhead: number }): Promise<boolean> {
     const { resource, capacity, maxWaiters } = this.#request;
     if (claimsAhead < maxWaiters) return false;

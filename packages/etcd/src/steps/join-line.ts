@@ -1,4 +1,5 @@
-import type { AcquireRequest, Refused } from "@leasehold/core";
+import type { Refused } from "@leasehold/core";
+import type { JoinRequest } from "../format/claim-request.ts";
 import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Calls } from "../rpc/calls.ts";
 import { isEmpty } from "../format/claim-compares.ts";
@@ -31,17 +32,19 @@ export type Joined =
 /**
  * Joins the line in one step, or finds out why not.
  *
- * One transaction does it whenever what it must know can be said as compares: nobody has another shape, the owner has
- * nothing here, and, for a try on capacity 1, nobody is here at all. A try on a larger capacity must compare a sum, which
- * etcd cannot: the line is added up first, and the transaction holds only if nobody has joined since.
+ * One transaction does it whenever what it must know can be said as compares: nobody has another
+ * shape, the owner has nothing here, and, for a try on capacity 1, nobody is here at all. A try on
+ * a larger capacity must compare a sum, which etcd cannot: the line is added up first, and the
+ * transaction holds only if nobody has joined since.
  *
- * Whoever is in the line when a claim joins stands before it, since its ticket is the newest revision. So what it has ahead
- * of it is the sum of the line in that same transaction, less itself: nothing has to be sorted.
+ * Whoever is in the line when a claim joins stands before it, since its ticket is the newest
+ * revision. So what it has ahead of it is the sum of the line in that same transaction, less
+ * itself: nothing has to be sorted.
  */
 export async function joinLine(
   { calls, keys, sums }: Pick<Parts, "calls" | "keys" | "sums">,
   lease: SharedLease,
-  request: AcquireRequest,
+  request: JoinRequest,
   record: OwnerRecord,
   deadline: Deadline,
 ): Promise<Joined> {
@@ -54,7 +57,7 @@ class Join {
   readonly #calls: Calls;
   readonly #keys: ClaimKeys;
   readonly #sums: LineSums;
-  readonly #request: AcquireRequest;
+  readonly #request: JoinRequest;
   readonly #deadline: Deadline;
   readonly #own: Buffer;
   readonly #put: IRequestOp;
@@ -65,7 +68,7 @@ class Join {
     keys: ClaimKeys,
     sums: LineSums,
     lease: SharedLease,
-    request: AcquireRequest,
+    request: JoinRequest,
     record: OwnerRecord,
     deadline: Deadline,
   ) {
@@ -102,7 +105,10 @@ class Join {
     return undefined;
   }
 
-  /** A try on a larger capacity. Undefined: something is there that takes a read of the line to judge. */
+  /**
+   * A try on a larger capacity. Undefined: something is there that takes a read of the line to
+   * judge.
+   */
   async afterSumming(): Promise<Joined | undefined> {
     const { resource, capacity, weight } = this.#request;
     const strange = [...this.#keys.otherLines(resource, capacity), { key: this.#own }];
@@ -124,7 +130,10 @@ class Join {
     throw this.#overtaken();
   }
 
-  /** Reads the line, decides, and writes only if nobody has joined since: those who left do not matter. */
+  /**
+   * Reads the line, decides, and writes only if nobody has joined since: those who left do not
+   * matter.
+   */
   async afterReading(): Promise<Joined> {
     const { resource, capacity, weight, queue } = this.#request;
     let line = await this.#beforeWriting(readLine(this.#calls, this.#keys, resource, this.#deadline.leftMs));

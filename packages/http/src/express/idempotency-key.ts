@@ -9,7 +9,7 @@ import type { IdempotencyKeyOptions } from "../options.ts";
 import { Protection } from "../protection.ts";
 
 declare global {
-  // Where @types/express looks for what middleware adds; without it, a name that nobody reads.
+  // @types/express looks here for what middleware adds. Without those types nothing reads it.
   namespace Express {
     interface Request {
       /** Of the execution that this request is; undefined for a request that is not protected. */
@@ -25,7 +25,10 @@ export interface ExpressRequest extends IncomingMessage {
   idempotency?: ExecutionContext;
 }
 
-/** Express's request, as its types have it, is given by naming it: `idempotencyKey<Request>(…)`, or by what `scope` takes. */
+/**
+ * To have Express's own request type here, name it: `idempotencyKey<Request>(…)`; or give it to the
+ * parameter of `scope`.
+ */
 export type ExpressMiddleware<R> = (
   request: R,
   response: ServerResponse,
@@ -33,12 +36,16 @@ export type ExpressMiddleware<R> = (
 ) => void;
 
 /**
- * The Idempotency-Key header for Express 5: `app.post("/charges", express.json(), idempotencyKey(coordinator, options), handler)`.
- * After authentication, which `scope` needs, and after body parsers, whose result is compared. A body that no parser took is
- * read here, and left in `request.body` as a Buffer.
+ * The Idempotency-Key header for Express 5:
  *
- * The response is held until it is recorded. An error that a handler passes on becomes a response in the error handlers, and is
- * classified by its status. Throws `INVALID_ARGUMENT` on any option out of bounds.
+ *     app.post("/charges", express.json(), idempotencyKey(coordinator, options), handler)
+ *
+ * Use it after authentication, which `scope` needs, and after body parsers, whose result is
+ * compared. A body that no parser took is read here, and left in `request.body` as a Buffer.
+ *
+ * The response is held until it is recorded. An error that a handler passes on becomes a response
+ * in the error handlers, and is classified by its status. Throws `INVALID_ARGUMENT` on any option
+ * out of bounds.
  */
 export function idempotencyKey<R extends ExpressRequest = ExpressRequest>(
   coordinator: Coordinator,

@@ -18,13 +18,18 @@ declare module "fastify" {
 }
 
 /**
- * The Idempotency-Key header for Fastify 5: `fastify.register(idempotencyKey(coordinator, options))`, for the routes of the
- * context in which it is registered. Register it after authentication, which `scope` needs. It begins in `preHandler`, so a
- * request that its schema refuses takes no key.
+ * The Idempotency-Key header for Fastify 5, for the routes of the context in which it is
+ * registered:
  *
- * Whatever the handler does to answer (return, `send`, throw, stream, `hijack`), the response is held at the socket until it is
- * recorded; `onSend` hooks have seen it by then. An error becomes a response in the error handler, and is classified by its
- * status; a 5xx made of an error that has no `statusCode` counts as unknown. Throws `INVALID_ARGUMENT` on any option out of bounds.
+ *     fastify.register(idempotencyKey(coordinator, options))
+ *
+ * Register it after authentication, which `scope` needs. It begins in `preHandler`, so a request
+ * that its schema refuses takes no key.
+ *
+ * Whatever the handler does to answer (return, `send`, throw, stream, `hijack`), the response is
+ * held at the socket until it is recorded; `onSend` hooks have seen it by then. An error becomes a
+ * response in the error handler, and is classified by its status. A 5xx made of an error that has
+ * no `statusCode` counts as unknown. Throws `INVALID_ARGUMENT` on any option out of bounds.
  */
 export function idempotencyKey(
   coordinator: Coordinator,
@@ -53,7 +58,8 @@ export function idempotencyKey(
     });
     registered();
   };
-  // As fastify-plugin does it: the hooks belong to the context that registers us, not to one of our own that has no routes.
+  // As fastify-plugin does it. The hooks belong to the context that registers the plugin: a context
+  // of the plugin's own would have no routes.
   return Object.assign(plugin, {
     [Symbol.for("skip-override")]: true,
     [Symbol.for("fastify.display-name")]: "@leasehold/http",
@@ -112,8 +118,9 @@ async function serve(
 }
 
 /**
- * Tells when an async handler has come to its end, after whatever it returned was sent. One that returns nothing means an empty
- * response; but where the client has gone Fastify sends none at all, and it would never be known that the execution is over.
+ * Tells when an async handler has come to its end, after what it returned was sent. A handler that
+ * returns nothing means an empty response. But where the client has gone, Fastify sends no response
+ * at all, and it would never be known that the execution is over.
  */
 function onReturn(listener: (reply: FastifyReply) => void): () => void {
   const handlers = tracingChannel<object>("fastify.request.handler");

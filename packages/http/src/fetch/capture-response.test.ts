@@ -6,7 +6,7 @@ import { captureResponse, toResponse } from "./capture-response.ts";
 
 const text = (body: Uint8Array | null): string | null => body && Buffer.from(body).toString();
 
-/** Yields its chunks one turn of the event loop after another. */
+/** Yields one chunk in each turn of the event loop. */
 function slowly(...chunks: string[]): ReadableStream<Uint8Array> {
   return ReadableStream.from(
     (async function* () {

@@ -10,10 +10,12 @@ export interface Captured {
 /**
  * Takes a response's body into memory, if it is one that can be kept.
  *
- * A `Response` does not say whether its body is a string or a stream. So: one with a Content-Length is read to its end. Of any
- * other the body must be there when its handler is: reading a string, bytes, or a stream whose chunks are all queued takes no
- * turn of the event loop, and whatever does take one is still being made. That is a stream, and passes through unstored. Waiting
- * for it to end would withhold from the client what was meant to be read as it comes, perhaps for ever.
+ * A `Response` does not say whether its body is a string or a stream. A response with a
+ * Content-Length is read to its end. The body of any other must be there when the handler returns
+ * it: to read a string, bytes, or a stream whose chunks are all queued takes no turn of the event
+ * loop. A body that does take a turn is still being made. It is a stream, and passes through
+ * unstored. To wait for its end would withhold from the client what was meant to be read as it
+ * comes, perhaps for ever.
  */
 export async function captureResponse(
   response: Response,
@@ -47,7 +49,10 @@ export async function captureResponse(
   return { outgoing: as(body, null), response: withBody(response, body) };
 }
 
-/** `Response` refuses a body with these; an adapter that speaks Node's HTTP may have stored one, which was never sent. */
+/**
+ * `Response` refuses a body with these. An adapter for Node's HTTP may have stored one, which was
+ * never sent.
+ */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** A response that is wholly in memory, as a `Response`. */
@@ -75,7 +80,7 @@ function rest(
   reading: ReturnType<typeof reader.read> = reader.read(),
 ): ReadableStream<Uint8Array> {
   let pending: typeof reading | null = reading;
-  // Whoever reads sees it fail.
+  // The reader of the stream sees it fail.
   reading.catch(() => undefined);
   return new ReadableStream<Uint8Array>({
     start: (controller) => {

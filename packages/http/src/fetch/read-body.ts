@@ -1,4 +1,4 @@
-/** Reads a stream to its end; null, and the rest is left, if it has more than that many bytes. */
+/** Reads a stream to its end. Null, and leaves the rest, if it has more bytes than that. */
 export async function readBody(
   stream: ReadableStream<Uint8Array> | null,
   maxBytes: number,

@@ -7,7 +7,7 @@ export interface FetchSource<R> {
   /** What `scope` and `fingerprint` are given. */
   readonly subject: R;
   readonly request: Request;
-  /** The body's bytes, or null if there are more than that many. Read by us unless given. */
+  /** The body's bytes, or null if there are more than that many. */
   readonly bytes: (maxBytes: number) => Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
@@ -16,7 +16,7 @@ export interface Handled {
   readonly unhandled: boolean;
 }
 
-/** Serves one request of a framework that speaks `Request` and `Response`; null: it is not for us. */
+/** Serves a request of a framework with `Request` and `Response`. Null: it is not protected. */
 export async function serveFetch<R>(
   protection: Protection<R, Uint8Array>,
   { subject, request, bytes }: FetchSource<R>,
@@ -49,16 +49,17 @@ export async function serveFetch<R>(
   );
   if (served.kind === "passed") return null;
   if (served.kind === "executed" && captured !== undefined) return captured.response;
-  // What a handler went on streaming for a record that is somebody else's by now.
+  // A handler may go on streaming for a record that another execution has taken over.
   captured?.response.body?.cancel().catch(() => undefined);
   if (served.kind === "answered") return toResponse(served.response);
   throw new TypeError("executed without a response");
 }
 
 /**
- * The request with its body, which was read once already, and with the signal of the execution in place of its own: that one
- * aborts when the client disconnects, and a handler that stopped for it would leave a retry nothing to get. Made of its parts:
- * servers have classes of their own for it, which `Request` does not take.
+ * The request with its body, which was read once already, and with the signal of the execution. Its
+ * own signal aborts when the client disconnects, and a handler that stopped for it would leave a
+ * retry nothing to get. It is made of its parts: `Request` does not take the classes that servers
+ * have for it.
  */
 function readAgain(
   { method, url, headers }: Request,

@@ -13,11 +13,16 @@ export interface IdempotencyVariables {
 }
 
 /**
- * The Idempotency-Key header for Hono 4: `app.post("/charges", idempotencyKey(coordinator, options), handler)`. After
- * authentication, which `scope` needs; inside of what changes every response (CORS, compression), which is done again for a replay.
+ * The Idempotency-Key header for Hono 4:
  *
- * An error that a handler throws becomes a response in `onError`, and is classified by its status; a 5xx made of anything but an
- * `HTTPException` counts as unknown. Throws `INVALID_ARGUMENT` on any option out of bounds.
+ *     app.post("/charges", idempotencyKey(coordinator, options), handler)
+ *
+ * Use it after authentication, which `scope` needs, and inside of what changes every response
+ * (CORS, compression): that is done again for a replay.
+ *
+ * An error that a handler throws becomes a response in `onError`, and is classified by its status.
+ * A 5xx made of anything but an `HTTPException` counts as unknown. Throws `INVALID_ARGUMENT` on any
+ * option out of bounds.
  */
 export function idempotencyKey(
   coordinator: Coordinator,
@@ -26,7 +31,7 @@ export function idempotencyKey(
   const protection = new Protection(coordinator, options);
   return async (c, next) => {
     const { raw } = c.req;
-    // A middleware before us may have read the body: Hono keeps it.
+    // An earlier middleware may have read the body: Hono keeps it.
     const bytes = async (maxBytes: number): Promise<Uint8Array<ArrayBuffer> | null> => {
       if (!raw.bodyUsed) return readBody(raw.body, maxBytes);
       const read = new Uint8Array(await c.req.arrayBuffer());
@@ -47,7 +52,7 @@ export function idempotencyKey(
     );
     if (response === null) return next();
     if (!handled) return response;
-    // Not merged with what is there: it is what is there.
+    // First removed, since Hono would merge the new response with it.
     c.res = undefined;
     c.res = response;
     return undefined;

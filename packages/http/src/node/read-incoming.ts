@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-/** Reads a request that nobody has read to its end; null, and the rest is left unread, if it has more than that many bytes. */
+/** Reads an unread request to its end. Null, and leaves the rest, above `maxBytes`. */
 export async function readIncoming(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) return null;
   const chunks: Buffer[] = [];
@@ -21,7 +21,7 @@ export async function readIncoming(request: IncomingMessage, maxBytes: number): 
     return await promise;
   } finally {
     request.off("data", take).off("end", end).off("error", reject).off("close", broken);
-    // What is left of one that is too large is read and dropped, as Node does with one that nobody reads.
+    // The rest of a body that is too large is dropped, as Node does with an unread request.
     request.resume();
   }
 }

@@ -7,7 +7,7 @@ import { writeResponse } from "./write-response.ts";
 type Callback = (error?: Error | null) => void;
 type Method = (...args: unknown[]) => unknown;
 
-/** What of a response can change what is sent. */
+/** The methods of a response that can change what is sent. */
 const methods = [
   "writeHead",
   "write",
@@ -22,13 +22,14 @@ type MethodName = (typeof methods)[number];
 type Originals = Readonly<Record<MethodName, Method>>;
 
 /**
- * Stands between a handler and the socket: what it sends is taken here, told by `known` as soon as it is a response, and goes
- * out on `send`, when it has been recorded. To the handler it looks as if it had been sent: `headersSent`, `writableEnded`,
- * and the error for a header that comes too late.
+ * Stands between a handler and the socket. What the handler sends is taken here. `known` resolves
+ * with it as soon as it is a response, and it goes out on `send`, when it has been recorded. To the
+ * handler it looks as if it had been sent: `headersSent`, `writableEnded`, and the error for a
+ * header that comes too late.
  *
- * A body is kept if it comes in one piece, or with a Content-Length; one of which the first part is written without saying how
- * much is to come is a stream. It is held back until its record says that it was executed, which is one round trip, and passes
- * from then on.
+ * A body is kept if it comes in one piece, or with a Content-Length. If its first part is written
+ * without saying how much is to come, it is a stream. A stream is held back until its record says
+ * that it was executed, which is one round trip, and passes from then on.
  */
 export class ResponseCapture {
   readonly known: Promise<Outgoing>;
@@ -93,7 +94,7 @@ export class ResponseCapture {
     this.#response.statusCode = this.#status ?? this.#response.statusCode;
     if (this.#flush) this.#response.flushHeaders();
     if (this.#ended) {
-      // In one piece, so that Node can tell the length of a body that nobody told.
+      // In one piece, so that Node can say how long the body is.
       this.#original.end(this.#length === 0 ? undefined : Buffer.concat(this.#chunks), this.#onEnd);
     } else {
       for (const chunk of this.#chunks) this.#original.write(chunk);
@@ -102,7 +103,7 @@ export class ResponseCapture {
     this.#chunks = [];
   }
 
-  /** Sends another response in place of what was held, and swallows whatever the handler goes on to send. */
+  /** Sends another response in place of what was held. Swallows what the handler sends after it. */
   replace(instead: PlainResponse): void {
     if (this.#mode !== "holding") return;
     this.#mode = "sending";
@@ -149,7 +150,7 @@ export class ResponseCapture {
     const length = this.#announced();
     if (length === "unknown" || length === "stream") this.#settle("stream");
     else if (length === "too-large" || this.#length > this.#limitBytes) this.#settle("too-large");
-    // Once it is known that it is not kept nothing is gained by holding more than this.
+    // Once the response is known not to be kept, nothing is gained by holding more of it.
     return this.#status === null;
   }
 
@@ -171,7 +172,7 @@ export class ResponseCapture {
     this.#settle("stream");
   }
 
-  /** By the framework, when a stream that it was sending has failed. */
+  /** The framework destroys the response when a stream that it was sending has failed. */
   #destroy(error: unknown): unknown {
     if (this.#begun) this.#settle("interrupted");
     else this.#reject(new Error("The response was destroyed before it began."));
@@ -179,8 +180,8 @@ export class ResponseCapture {
   }
 
   /**
-   * The client has gone. A handler that has not begun to answer works on, and its answer is kept. One that is in the middle may
-   * never get on: what is piped into a response stops when that closes.
+   * The client has gone. A handler that has not begun to answer works on, and its answer is kept. A
+   * handler in the middle of its answer may never get on: a pipe stops when the response closes.
    */
   #closed(): void {
     if (this.#mode === "holding" && this.#begun && !this.#ended) this.#settle("interrupted");
@@ -190,7 +191,7 @@ export class ResponseCapture {
     const bytes =
       typeof chunk === "string"
         ? Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8")
-        : // A copy: whoever writes may use its buffer again.
+        : // A copy: the writer may use its buffer again.
           Buffer.from(chunk as Uint8Array);
     this.#chunks.push(bytes);
     this.#length += bytes.length;

@@ -11,8 +11,9 @@ export interface NodeSource<R> extends Pick<Exchange<R, unknown>, "request" | "t
 }
 
 /**
- * Serves one request of a framework on Node's HTTP. `handle` starts the handler, which ends in the response, whenever that is.
- * What was held of its response has gone out when this resolves, or something else has in its place.
+ * Serves one request of a framework on Node's HTTP. `handle` starts the handler, which ends in the
+ * response, whenever that is. When this resolves, what was held of the response has gone out, or
+ * another response has gone out in its place.
  */
 export async function serveNode<R>(
   protection: Protection<R, unknown>,
@@ -47,7 +48,10 @@ export async function serveNode<R>(
   }
 }
 
-/** From the raw headers: HTTP/2 and simulated requests have no others in which two fields can be told from one. */
+/**
+ * From the raw headers: those of HTTP/2 and of simulated requests alone tell two fields from one
+ * that was joined.
+ */
 function keyLinesOf({ rawHeaders }: IncomingMessage): string[] {
   return rawHeaders.filter(
     (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "idempotency-key",

@@ -36,7 +36,7 @@ export async function renewClaims(
 ): Promise<RenewAnswer[]> {
   const items = requests.map((request, at): Item => ({ request, at }));
   const groups = isCluster(options.connection.client)
-    ? [...Map.groupBy(items, ({ request }) => request.resource).values()]
+    ? [...Map.groupBy(items, ({ request }) => request.resource.name).values()]
     : [items];
   const batches = groups.flatMap((group) => slices(group, options.maxBatch));
   const answered = await Promise.all(batches.map((batch) => renewBatch(batch, options)));
@@ -50,10 +50,10 @@ async function renewBatch(batch: readonly Item[], options: RenewOptions): Promis
   const keys: string[] = [];
   const args: string[] = [];
   for (const { request } of batch) {
-    const { base, line, expiry, changes } = options.keysOf(request.resource);
+    const { base, line, expiry, changes } = options.keysOf(request.resource.name);
     keys.push(base, line, expiry);
     args.push(request.owner, ticketDigits(request.ticket), String(request.ttlMs));
-    args.push(request.announce === true ? changes : "");
+    args.push(request.resource.announce ? changes : "");
   }
   try {
     const { value, validFrom } = await options.connection.call(scripts.renew, keys, args, options.timeoutMs);

@@ -1,7 +1,7 @@
 import { invalidArgument } from "@leasehold/core";
 
 /** Shows a bad argument without repeating a megabyte of it. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
@@ -52,7 +52,7 @@ export function checkNumber(what: string, value: unknown, bounds: Bounds): numbe
   );
 }
 
-/** A duration that may be 0, and, where waiting for ever makes sense, Infinity. */
+/** A duration may be 0 and, where an endless wait makes sense, Infinity. */
 export function checkDuration(what: string, value: unknown, options: { infinite?: boolean } = {}): number {
   return checkNumber(what, value, { atLeast: 0, ...options });
 }
@@ -64,9 +64,4 @@ export function checkFunction<T>(what: string, value: T): T {
 
 export function checkOptionalFunction<T>(what: string, value: T): T {
   return value === undefined ? value : checkFunction(what, value);
-}
-
-export function checkSignal(signal: unknown): AbortSignal {
-  if (signal instanceof AbortSignal) return signal;
-  throw invalidArgument(`signal must be an AbortSignal; got ${show(signal)}.`);
 }

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { Listeners } from "./listeners.ts";
 
-it("tells each, in order, as often as it was added; taking one away takes one away", () => {
+it("calls each listener in order, as often as it was added; a removal removes one", () => {
   const heard: string[] = [];
   const listeners = new Listeners<string>();
   const one = (event: string): void => void heard.push(`one ${event}`);
@@ -18,7 +18,7 @@ it("tells each, in order, as often as it was added; taking one away takes one aw
   expect(heard).toEqual(["one a", "one a", "other a", "one b", "other b", "other c"]);
 });
 
-it("who listens from within a listener hears of the next event", () => {
+it("a listener that another one adds hears of the next event", () => {
   const heard: string[] = [];
   const listeners = new Listeners<string>();
   const listen = (event: string): void => {

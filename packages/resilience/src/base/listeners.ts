@@ -3,7 +3,7 @@ import { channel } from "node:diagnostics_channel";
 import { checkFunction } from "./arguments.ts";
 import type { PolicyEvent } from "./policy.ts";
 
-/** Calls a listener. One that throws must not change what a policy does, and must not be silent either. */
+/** Calls a listener. Its error must not change what a policy does: it becomes a process warning. */
 export function tell<T>(listener: (event: T) => void, event: T): void {
   try {
     listener(event);
@@ -12,11 +12,11 @@ export function tell<T>(listener: (event: T) => void, event: T): void {
   }
 }
 
-/** Those who listen to one thing. */
+/** The listeners of one event. */
 export class Listeners<T> {
   readonly #entries = new Set<{ readonly listener: (event: T) => void }>();
 
-  /** Whether anybody listens: an event that nobody wants need not be made. */
+  /** Whether anybody listens. An event that nobody wants need not be made. */
   get any(): boolean {
     return this.#entries.size > 0;
   }
@@ -26,7 +26,7 @@ export class Listeners<T> {
 
   add(listener: (event: T) => void): () => void {
     checkFunction("listener", listener);
-    // An entry of its own: the same function added twice is told twice, and taken away once by each.
+    // An entry of its own: a function that was added twice is called twice, and removed once each.
     const entry = { listener };
     this.#entries.add(entry);
     return () => void this.#entries.delete(entry);
@@ -37,7 +37,7 @@ export class Listeners<T> {
   }
 }
 
-/** One function that tells the typed callback of the options, and the diagnostics channel. */
+/** Returns a function that tells both the callback of the options and the diagnostics channel. */
 export function eventSink<T>(
   channelName: "leasehold:retry" | "leasehold:circuit",
   listener: ((event: T) => void) | undefined,

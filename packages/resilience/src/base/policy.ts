@@ -1,6 +1,7 @@
 /**
- * What all policies of this package are. Structurally cockatiel's `IPolicy`, so that its `wrap`, `bulkhead`, `timeout` and
- * `fallback` take ours and ours take theirs; and none of its types, so that our declarations stand alone.
+ * What all policies of this package are. They have the structure of cockatiel's `IPolicy`, so its
+ * `wrap`, `bulkhead`, `timeout` and `fallback` take our policies, and our policies take its own.
+ * They use none of its types, so our declarations stand alone.
  */
 
 /** What a policy hands to the work. */
@@ -9,7 +10,7 @@ export interface PolicyContext {
   readonly signal: AbortSignal;
 }
 
-/** How a call ended, where that is not what was wished for: with an error, or with a value that counts as a failure. */
+/** How a call failed: with an error, or with a value that counts as a failure. */
 export type Failure = { readonly error: unknown } | { readonly value: unknown };
 
 export interface SuccessEvent {
@@ -25,7 +26,7 @@ export interface FailureEvent {
   readonly reason: Failure;
 }
 
-/** Adds a listener, and answers how to take it away. A listener that throws changes nothing but a process warning. */
+/** Adds a listener, and returns how to remove it. Its errors become process warnings. */
 export type PolicyEvent<T> = (listener: (event: T) => void) => { dispose(): void };
 
 export interface Policy<Context extends PolicyContext = PolicyContext> {
@@ -33,6 +34,6 @@ export interface Policy<Context extends PolicyContext = PolicyContext> {
   readonly _altReturn: never;
   readonly onSuccess: PolicyEvent<SuccessEvent>;
   readonly onFailure: PolicyEvent<FailureEvent>;
-  /** Runs `fn` as the policy says. `signal` is the caller's: it reaches `fn` by the context. */
+  /** Runs `fn` as the policy says. `signal` is the caller's: `fn` sees it through the context. */
   execute<T>(fn: (context: Context) => PromiseLike<T> | T, signal?: AbortSignal): Promise<T>;
 }

@@ -1,11 +1,11 @@
-import type { Clock } from "@leasehold/core";
+import { within, type Clock } from "@leasehold/core";
 
-/** What a time limit was for: one attempt, all attempts of a call, or the probe of a half-open circuit. */
+/** What a time limit was for: one attempt, the whole call, or the probe of a half-open circuit. */
 export type TimeLimit = "attempt" | "deadline" | "probe";
 
 /**
- * Work took longer than it was given. Named as the platform names its own (`AbortSignal.timeout`), so that code which looks
- * for `TimeoutError` finds this one, too.
+ * Work took longer than it was given. The name is that of the platform's own error
+ * (`AbortSignal.timeout`), so code that looks for `TimeoutError` finds this one, too.
  */
 export class TimeoutError extends Error {
   override readonly name: string = "TimeoutError";
@@ -30,56 +30,42 @@ const whatEnded: Readonly<Record<TimeLimit, string>> = {
   probe: "The probe of a half-open circuit was ended by its time limit",
 };
 
-/** Whether `error` says that time was over: ours, or the platform's. By name: it may come from another copy or realm. */
+/** Whether time was over. By name: the error may be the platform's, or of another copy or realm. */
 export function isTimeout(error: unknown): boolean {
   return typeof error === "object" && error !== null && (error as Partial<Error>).name === "TimeoutError";
 }
 
 export interface TimeLimitOptions {
   readonly clock: Clock;
-  /** How long it may take from now on, in milliseconds. */
+  /** How long the work may take from now on, in milliseconds. */
   readonly limitMs: number;
-  /** What it then rejects with, and its signal's reason. */
+  /** What the call then rejects with. It is also the reason of the work's signal. */
   readonly timeout: () => TimeoutError;
-  /** The caller's: passed on to the work, with its reason. It does not end the wait: work that was told ends it. */
+  /** The caller's: passed on to the work. It does not end the wait: work that heard of it does. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Runs `fn` with a signal that aborts after `limitMs`. At that moment the call rejects, whatever `fn` does: one that ignores
- * its signal goes on alone, and its end changes nothing any more. No timer and no listener is left once it has settled.
+ * Runs `fn` with a signal that aborts after `limitMs`. The call rejects at that moment, whatever
+ * `fn` does: an `fn` that ignores its signal goes on alone, and its end changes nothing any more.
+ * No timer and no listener is left once the call has settled.
  */
 export function runWithin<T>(
   fn: (signal: AbortSignal) => PromiseLike<T> | T,
   { clock, limitMs, timeout, signal: outer }: TimeLimitOptions,
 ): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const aborter = new AbortController();
-    const passOn = (): void => aborter.abort(outer?.reason);
-    if (outer?.aborted === true) passOn();
-    else outer?.addEventListener("abort", passOn, { once: true });
-    const expire = (): void => {
-      // Work that ignored its caller's abort for so long: it is still the abort that ends it.
-      const error: unknown = outer?.aborted === true ? outer.reason : timeout();
-      outer?.removeEventListener("abort", passOn);
-      reject(error);
-      aborter.abort(error);
-    };
-    const timer = clock.schedule(limitMs, expire, { keepAlive: true });
-    const stop = (): void => {
-      timer.cancel();
-      outer?.removeEventListener("abort", passOn);
-    };
-    const run = async (): Promise<T> => fn(aborter.signal);
-    run().then(
-      (value) => {
-        stop();
-        resolve(value);
-      },
-      (error: unknown) => {
-        stop();
-        reject(error);
-      },
-    );
-  });
+  // No `AbortSignal.any`: a composite per call would cost more than the rest of a policy.
+  const aborter = new AbortController();
+  const passOn = (): void => aborter.abort(outer?.reason);
+  if (outer?.aborted === true) passOn();
+  else outer?.addEventListener("abort", passOn, { once: true });
+  const expire = (): never => {
+    // Work that ignored its caller's abort for so long: the abort is still what ends it.
+    const error: unknown = outer?.aborted === true ? outer.reason : timeout();
+    aborter.abort(error);
+    throw error;
+  };
+  const run = async (): Promise<T> => fn(aborter.signal);
+  const settled = within(run(), { clock, limitMs, keepAlive: true }, expire);
+  return settled.finally(() => outer?.removeEventListener("abort", passOn));
 }

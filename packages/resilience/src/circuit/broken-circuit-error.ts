@@ -4,15 +4,16 @@ export interface BrokenCircuitDetails {
   /** The circuit's name. */
   readonly circuit: string;
   readonly state: CircuitState;
-  /** Until a probe may be tried, in milliseconds; Infinity while the circuit is isolated. */
+  /** How long until a probe may be tried, in milliseconds; Infinity while isolated. */
   readonly retryAfterMs: number;
   /** The circuit's era at the refusal. */
   readonly era: number;
 }
 
 /**
- * The circuit did not let the call through: nothing was sent. Recognise it by `isBrokenCircuitError`. The brand is
- * cockatiel's, so that its predicates recognise our errors, and ours its.
+ * The circuit did not let the call through: nothing was sent. Recognise it by
+ * `isBrokenCircuitError`. The brand is cockatiel's, so its predicates recognise our errors, and our
+ * predicates its errors.
  */
 export class BrokenCircuitError extends Error {
   override readonly name: string = "BrokenCircuitError";
@@ -39,10 +40,8 @@ export class IsolatedCircuitError extends BrokenCircuitError {
   readonly reason: string;
 
   constructor(details: BrokenCircuitDetails, reason: string) {
-    super(
-      details,
-      `The circuit ${JSON.stringify(details.circuit)} is isolated by hand: ${reason}. Nothing was sent.`,
-    );
+    const circuit = JSON.stringify(details.circuit);
+    super(details, `The circuit ${circuit} is isolated by hand: ${reason}. Nothing was sent.`);
     this.reason = reason;
   }
 }
@@ -52,7 +51,7 @@ function describe({ circuit, state, retryAfterMs }: BrokenCircuitDetails): strin
   return `The circuit ${JSON.stringify(circuit)} is ${state}: nothing was sent. ${until}`;
 }
 
-/** Whether a circuit refused the call: one of ours, which says until when, or one of cockatiel's, which does not. */
+/** Whether a circuit refused the call: one of ours, or one of cockatiel's, which has no details. */
 export function isBrokenCircuitError(error: unknown): error is Error & Partial<BrokenCircuitDetails> {
   return (
     typeof error === "object" &&

@@ -1,13 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { readWindow, type CallWindow, type WindowOptions } from "./call-window.ts";
+import { readWindow, type CallWindow } from "./call-window.ts";
+import type { WindowOptions } from "./circuit-breaker.ts";
 
 function windowOf(options: WindowOptions & { slowCallMs?: number }): CallWindow {
   return readWindow(options)();
 }
 
-/** Records so many calls; answers the last trip. */
+/** Records so many calls. Returns the last trip. */
 function record(window: CallWindow, calls: number, failed: boolean, nowMs = 0, slow = false): string | null {
   let trip: string | null = null;
   for (let i = 0; i < calls; i++) trip = window.record(failed, slow, nowMs);
@@ -15,7 +16,7 @@ function record(window: CallWindow, calls: number, failed: boolean, nowMs = 0, s
 }
 
 describe("a consecutive window", () => {
-  it("opens after so many failures in a row; a success begins anew", () => {
+  it("opens after so many failures in a row; a success starts the count again", () => {
     const window = windowOf({ window: { type: "consecutive", failures: 3 } });
     expect(record(window, 2, true)).toBe(null);
     expect(record(window, 1, false)).toBe(null);
@@ -157,7 +158,7 @@ it("a time window says what a list of its calls says, idle or busy", () => {
   );
 });
 
-it("refuses what makes no window", () => {
+it("refuses options out of bounds", () => {
   const refused: [WindowOptions & { slowCallMs?: number }, RegExp][] = [
     [
       { window: { type: "sliding" } as never },

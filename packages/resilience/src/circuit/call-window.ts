@@ -1,45 +1,21 @@
 import { invalidArgument } from "@leasehold/core";
 
 import { checkNumber, checkOptions } from "../base/arguments.ts";
-import { CountWindow } from "./count-window.ts";
-import { TimeWindow } from "./time-window.ts";
-
-/** Which calls a closed circuit remembers, to judge its dependency by. */
-export type CallWindowOptions =
-  /** Opens after so many failures in a row; a success begins anew. Knows no rates. */
-  | { readonly type: "consecutive"; readonly failures: number }
-  /** The last so many calls. */
-  | { readonly type: "count"; readonly calls: number }
-  /** The calls of the last so many milliseconds, in `buckets` (default 10): the oldest bucket goes as a whole. */
-  | { readonly type: "time"; readonly durationMs: number; readonly buckets?: number };
-
-export interface RateOptions {
-  /** Share of failed calls at which the circuit opens, above 0 and at most 1. Default: 0.5. */
-  readonly failureRateThreshold?: number;
-  /** Share of slow calls at which the circuit opens, above 0 and at most 1. Default: 1. Needs `slowCallMs`. */
-  readonly slowCallRateThreshold?: number;
-  /** With fewer calls than these in the window no rate is believed. Default: 20, or all of a smaller count window. */
-  readonly minimumCalls?: number;
-}
+import type { RateOptions, WindowOptions } from "./circuit-breaker.ts";
 
 /** Why a closed circuit opens. */
 export type Trip = "consecutive failures" | "failure rate" | "slow call rate";
 
 /** What a circuit remembers while it is closed. */
 export interface CallWindow {
-  /** Whether it asks what time it is: a look at the clock costs as much as the rest of a call. */
+  /** Whether it needs the time: a look at the clock costs as much as the rest of a call. */
   readonly isTimed: boolean;
-  /** Takes note of one call; answers why to open, or null. A call that is neither failed nor slow opens no circuit. */
+  /** Records a call. Returns why to open, or null: always null for a good, fast call. */
   record(failed: boolean, slow: boolean, nowMs: number): Trip | null;
   clear(): void;
 }
 
-export interface WindowOptions extends RateOptions {
-  /** Default: `{ type: "time", durationMs: 30_000 }`. */
-  readonly window?: CallWindowOptions;
-}
-
-/** Answers how to make the window that the options describe. Throws `INVALID_ARGUMENT`. */
+/** Returns how to make the window that the options describe. Throws `INVALID_ARGUMENT`. */
 export function readWindow(options: WindowOptions & { readonly slowCallMs?: number }): () => CallWindow {
   const { window = { type: "time", durationMs: 30_000 }, slowCallMs, slowCallRateThreshold } = options;
   checkOptions("window", window);
@@ -70,10 +46,10 @@ export function readWindow(options: WindowOptions & { readonly slowCallMs?: numb
       const rates = readRates(options, Infinity);
       return () => new TimeWindow(durationMs / buckets, buckets, rates);
     }
-    default:
-      throw invalidArgument(
-        `window.type must be "consecutive", "count" or "time"; got ${String((window as { type: unknown }).type)}.`,
-      );
+    default: {
+      const type = String((window as { type: unknown }).type);
+      throw invalidArgument(`window.type must be "consecutive", "count" or "time"; got ${type}.`);
+    }
   }
 }
 
@@ -102,5 +78,110 @@ class ConsecutiveWindow implements CallWindow {
 
   clear(): void {
     this.#failures = 0;
+  }
+}
+
+interface Sums {
+  calls: number;
+  failures: number;
+  slow: number;
+}
+
+const noCalls = (): Sums => ({ calls: 0, failures: 0, slow: 0 });
+
+/** What the rates of these calls say. */
+function tripOf({ calls, failures, slow }: Sums, rates: Required<RateOptions>): Trip | null {
+  const { minimumCalls, failureRateThreshold, slowCallRateThreshold } = rates;
+  if (calls < minimumCalls) return null;
+  // Divided, not multiplied: 11 / 20 is the same number as 0.55, while 0.55 * 20 is more than 11.
+  if (failures / calls >= failureRateThreshold) return "failure rate";
+  return slow / calls >= slowCallRateThreshold ? "slow call rate" : null;
+}
+
+const failedBit = 1;
+const slowBit = 2;
+
+/** A ring of the last calls, two bits each. */
+class CountWindow implements CallWindow {
+  readonly isTimed = false;
+  readonly #ring: Uint8Array;
+  readonly #rates: Required<RateOptions>;
+  #sums = noCalls();
+  #next = 0;
+
+  constructor(calls: number, rates: Required<RateOptions>) {
+    this.#ring = new Uint8Array(calls);
+    this.#rates = rates;
+  }
+
+  record(failed: boolean, slow: boolean): Trip | null {
+    const sums = this.#sums;
+    // A place that was never written has no bits: it takes nothing away from the sums.
+    const oldest = this.#ring[this.#next] ?? 0;
+    if (sums.calls < this.#ring.length) sums.calls += 1;
+    sums.failures += Number(failed) - Number((oldest & failedBit) !== 0);
+    sums.slow += Number(slow) - Number((oldest & slowBit) !== 0);
+    this.#ring[this.#next] = (failed ? failedBit : 0) | (slow ? slowBit : 0);
+    this.#next = (this.#next + 1) % this.#ring.length;
+    return failed || slow ? tripOf(sums, this.#rates) : null;
+  }
+
+  clear(): void {
+    this.#ring.fill(0);
+    this.#sums = noCalls();
+    this.#next = 0;
+  }
+}
+
+/**
+ * A ring of buckets, each for its share of the window. The next call empties all buckets whose time
+ * has passed: after an idle time, however long, none is left.
+ */
+class TimeWindow implements CallWindow {
+  readonly isTimed = true;
+  readonly #bucketMs: number;
+  readonly #rates: Required<RateOptions>;
+  readonly #buckets: Sums[];
+  readonly #sums = noCalls();
+  #current: Sums;
+  /** The number of the current bucket, counted from the clock's beginning. */
+  #number = -1;
+
+  constructor(bucketMs: number, buckets: number, rates: Required<RateOptions>) {
+    this.#bucketMs = bucketMs;
+    this.#rates = rates;
+    this.#current = noCalls();
+    this.#buckets = [this.#current, ...Array.from({ length: buckets - 1 }, noCalls)];
+  }
+
+  record(failed: boolean, slow: boolean, nowMs: number): Trip | null {
+    this.#advance(Math.floor(nowMs / this.#bucketMs));
+    for (const each of [this.#sums, this.#current]) {
+      each.calls += 1;
+      each.failures += Number(failed);
+      each.slow += Number(slow);
+    }
+    return failed || slow ? tripOf(this.#sums, this.#rates) : null;
+  }
+
+  clear(): void {
+    for (const bucket of this.#buckets) this.#empty(bucket);
+  }
+
+  #advance(number: number): void {
+    const { length } = this.#buckets;
+    for (let passed = Math.max(this.#number + 1, number - length + 1); passed <= number; passed += 1) {
+      this.#current = this.#buckets[passed % length] ?? this.#current;
+      this.#empty(this.#current);
+      this.#number = passed;
+    }
+  }
+
+  #empty(bucket: Sums): void {
+    const sums = this.#sums;
+    sums.calls -= bucket.calls;
+    sums.failures -= bucket.failures;
+    sums.slow -= bucket.slow;
+    Object.assign(bucket, noCalls());
   }
 }

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 
 import { isBrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitState } from "./circuit-breaker.ts";
+import type { CircuitState } from "./circuit-breaker.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 
 const failuresToOpen = 3;
 const openMs = 1_000;
@@ -26,7 +27,7 @@ interface Call {
   over: boolean;
 }
 
-/** What a circuit is, told a second time and as plainly as can be. */
+/** A second, independent and plain definition of what a circuit does. */
 class Model {
   readonly #shape: Shape;
   nowMs = 0;
@@ -84,7 +85,7 @@ class Model {
     else if (this.failed + this.succeeded === calls) this.move("closed");
   }
 
-  /** Probes that hang fail at their time, in the order in which they began. */
+  /** Probes that hang fail at their time limit, in the order in which they began. */
   advance(ms: number): void {
     const untilMs = this.nowMs + ms;
     for (const call of this.calls) {
@@ -186,7 +187,7 @@ it(
             seen.add(`refused while ${model.state}`);
             return;
           }
-          // Said again without the model: nothing passes while it is isolated, or open and not due.
+          // Independent of the model: no call passes while it is isolated, or open and not due.
           expect(before).not.toBe("isolated");
           expect(breaker.state).not.toBe("open");
           const end = (how: Ending): void => {
@@ -259,7 +260,7 @@ it(
       }),
       { numRuns: 1_000 },
     );
-    // A search that never got anywhere would prove nothing.
+    // A search that never reached these states would prove nothing.
     for (const what of [
       "closed",
       "open",

@@ -6,13 +6,13 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { exponentialBackoff } from "../retry/backoff.ts";
 import { BrokenCircuitError, IsolatedCircuitError } from "./broken-circuit-error.ts";
-import {
-  circuitBreaker,
-  type CircuitBreaker,
-  type CircuitBreakerOptions,
-  type CircuitChange,
+import type {
+  CircuitBreaker,
+  CircuitBreakerOptions,
+  CircuitChange,
+  CircuitEvent,
 } from "./circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 import { begin, fail, failure, open, refusal, testCircuit, type Pending } from "./test-circuit.ts";
 import { TimeoutError } from "../base/time-limit.ts";
 
@@ -88,7 +88,7 @@ describe("a closed circuit", () => {
     expect(fn).not.toHaveBeenCalled();
   });
 
-  it("counts a call whose time is over at that moment, once, though the work does not care and never ends", async () => {
+  it("counts a call whose time is over at that moment, once, though the work ignores it and never ends", async () => {
     const breaker = circuit();
     const overdue = (): Pending => {
       const aborter = new AbortController();
@@ -166,7 +166,7 @@ describe("by hand", () => {
     expect([breaker.state, breaker.era]).toEqual(["closed", 2]);
   });
 
-  it("what was under way when it was isolated counts no more; what was seen before neither", async () => {
+  it("an isolation forgets the calls under way, and those seen before", async () => {
     const breaker = circuit();
     await breaker.execute(fail).catch(() => undefined);
     const call = begin(breaker);
@@ -191,7 +191,7 @@ describe("by hand", () => {
     expect(breaker.state).toBe("closed");
   });
 
-  it("reset closes, forgets, and takes no more results of before; it lifts no isolation", async () => {
+  it("reset closes, forgets, and ignores calls that began before; it lifts no isolation", async () => {
     const breaker = circuit();
     await breaker.execute(fail).catch(() => undefined);
     const old = begin(breaker);
@@ -212,8 +212,8 @@ describe("by hand", () => {
   });
 });
 
-describe("what it tells", () => {
-  it("each change to those who listen, with a new era each time", async () => {
+describe("its listeners", () => {
+  it("hear each change, with a new era each time", async () => {
     const changes: CircuitChange[] = [];
     const breaker = circuit();
     const stop = breaker.onStateChange((change) => changes.push(change));
@@ -232,13 +232,13 @@ describe("what it tells", () => {
       { from: "half-open", to: "open", era: 3, reason: "probe failed" },
       { from: "open", to: "half-open", era: 4, reason: "open time over" },
       { from: "half-open", to: "closed", era: 5, reason: "probe succeeded" },
-      // A reset of a closed circuit is an era, and no change.
+      // The reset of a closed circuit began an era, and changed no state.
       { from: "closed", to: "isolated", era: 7, reason: "by hand" },
       { from: "isolated", to: "closed", era: 8, reason: "isolation lifted" },
     ]);
   });
 
-  it("changes and refusals to the channel and the callback", async () => {
+  it("hear changes and refusals by the channel and by the callback", async () => {
     const published: unknown[] = [];
     const listener = (message: unknown): void => void published.push(message);
     subscribe("leasehold:circuit", listener);
@@ -257,7 +257,7 @@ describe("what it tells", () => {
     expect(published).toEqual(events);
   });
 
-  it("a listener that throws changes nothing but a process warning", async () => {
+  it("change nothing when they throw: the error becomes a process warning", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
     const broken = (): never => {
       throw new Error("listener");
@@ -277,7 +277,7 @@ describe("what it tells", () => {
     warn.mockRestore();
   });
 
-  it("a listener may act on the circuit: a call that finds it closed by that goes through", async () => {
+  it("may act on the circuit: a call goes through if a listener closed it", async () => {
     const breaker = circuit();
     await open(breaker);
     breaker.onStateChange(({ to }) => {
@@ -289,7 +289,7 @@ describe("what it tells", () => {
     expect(breaker.state).toBe("closed");
   });
 
-  it("onSuccess and onFailure each call's end, and whether it counted", async () => {
+  it("hear each call's end by onSuccess and onFailure, and whether it counted", async () => {
     const heard: unknown[] = [];
     const breaker = circuit();
     breaker.onSuccess((event) => heard.push(event));

@@ -1,9 +1,8 @@
 import { SimClock } from "@leasehold/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { CircuitBreaker } from "./circuit-breaker.ts";
+import type { CircuitBreaker, CircuitEvent } from "./circuit-breaker.ts";
 import { circuitBreakers, type CircuitBreakers, type CircuitBreakersOptions } from "./circuit-breakers.ts";
-import type { CircuitEvent } from "../base/events.ts";
 
 let clock: SimClock;
 let events: CircuitEvent[];
@@ -43,7 +42,7 @@ it("has one circuit per key; one that opens leaves the others alone", async () =
   expect([a.name, b.name, circuits.name, circuits.size]).toEqual(["tenants:a", "tenants:b", "tenants", 2]);
 });
 
-it("events name the registry, which is fit for a label, and the key apart from it", async () => {
+it("events name the registry, which is fit for a label, and separately the key", async () => {
   await open(registry().get("a"));
   expect(events).toEqual([
     {
@@ -58,8 +57,8 @@ it("events name the registry, which is fit for a label, and the key apart from i
   ]);
 });
 
-describe("what is forgotten", () => {
-  it("a closed circuit that was idle: at the next new key, and without any timer", async () => {
+describe("forgets", () => {
+  it("a closed circuit that was idle, when a new key arrives, without any timer", async () => {
     const circuits = registry();
     circuits.get("a");
     await clock.advance(59_999);
@@ -84,7 +83,7 @@ describe("what is forgotten", () => {
     expect(circuits.get("a").state).toBe("closed");
   });
 
-  it("not an open one: its successor would let everybody through", async () => {
+  it("no open circuit: its successor would let all calls through", async () => {
     const circuits = registry();
     await open(circuits.get("a"));
     await clock.advance(3_600_000);
@@ -92,7 +91,7 @@ describe("what is forgotten", () => {
     expect(circuits.get("a").state).toBe("open");
   });
 
-  it("over the bound the least recently used closed one", async () => {
+  it("the least recently used closed circuit when there are too many", async () => {
     const circuits = registry();
     for (const key of ["a", "b", "c", "a", "d"]) circuits.get(key);
     expect(keys(circuits)).toEqual(["c", "a", "d"]);
@@ -102,13 +101,13 @@ describe("what is forgotten", () => {
     expect(keys(circuits)).toEqual(["c", "e", "f"]);
   });
 
-  it("over the bound an open one, if none is closed: a flood of keys that all fail is bounded, too", async () => {
+  it("an open circuit when there are too many and none is closed: a flood of failing keys is bounded", async () => {
     const circuits = registry();
     for (let i = 0; i < 50; i++) await open(circuits.get(`key-${i}`));
     expect(keys(circuits)).toEqual(["key-47", "key-48", "key-49"]);
   });
 
-  it("never an isolated one: whoever isolated it would not be told", async () => {
+  it("never an isolated circuit: its operator would not be told", async () => {
     const circuits = registry();
     const isolations = ["a", "b", "c", "d"].map((key) => circuits.get(key).isolate("maintenance"));
     circuits.get("e");

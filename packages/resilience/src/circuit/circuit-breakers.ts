@@ -4,7 +4,7 @@ import { readCircuitOptions, type CircuitSettings } from "./circuit-settings.ts"
 import { LocalCircuitBreaker } from "./local-circuit-breaker.ts";
 
 export interface CircuitBreakersOptions extends CircuitBreakerOptions {
-  /** After how long without use a closed circuit is forgotten, in milliseconds. Default: 600,000 (10 min). */
+  /** After how long without use a closed circuit is forgotten, in ms. Default: 600,000 (10 min). */
   readonly idleMs?: number;
   /** How many circuits are kept. Default: 1,000. */
   readonly maxCircuits?: number;
@@ -15,19 +15,21 @@ export interface CircuitBreakers {
   readonly name: string;
   /** How many circuits are kept. */
   readonly size: number;
-  /** The key's circuit. Ask for it at each call rather than keep it: one that was forgotten meanwhile has a successor. */
+  /** The key's circuit. Ask anew for each call: a circuit that was forgotten has a successor. */
   get(key: string): CircuitBreaker;
-  /** Keys and circuits, the least recently used first; looking is no use. */
+  /** Keys and circuits, the least recently used first. To iterate is no use of them. */
   [Symbol.iterator](): IterableIterator<[string, CircuitBreaker]>;
 }
 
 /**
- * Many circuits, bounded. No timer: a new key's arrival is when old ones go.
+ * Many circuits, bounded. There is no timer: old circuits go when a new key arrives.
  *
- * A closed circuit that nobody has used for `idleMs` is forgotten; it knew nothing that still counts. An open one is kept,
- * since its successor would let all calls through at once; but the bound holds against a flood of keys that all fail, too:
- * over `maxCircuits` the least recently used closed circuit goes, and only if none is closed the least recently used open
- * one, whose successor finds out again. An isolated one never goes: an operator holds it, and would not be told.
+ * A closed circuit that nobody has used for `idleMs` is forgotten; it knew nothing that still
+ * counts. An open circuit is kept, since its successor would let all calls through at once. But the
+ * bound also holds against a flood of keys that all fail. Over `maxCircuits` the least recently
+ * used closed circuit goes. Only if none is closed, the least recently used open circuit goes, and
+ * its successor finds out again. An isolated circuit never goes: an operator holds it, and would
+ * not be told.
  *
  * Throws `INVALID_ARGUMENT`.
  */

@@ -3,8 +3,7 @@ import { systemClock, systemRandom, type Clock, type Random } from "@leasehold/c
 import { checkNumber, checkOptionalFunction, checkOptions, checkText } from "../base/arguments.ts";
 import { checkBackoff, exponentialBackoff, type Backoff } from "../retry/backoff.ts";
 import { readWindow, type CallWindow } from "./call-window.ts";
-import type { CircuitBreakerOptions, HalfOpenOptions } from "./circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
+import type { CircuitBreakerOptions, CircuitEvent, HalfOpenOptions } from "./circuit-breaker.ts";
 import { createJudge, type Judge } from "./verdict.ts";
 
 /** The options of a circuit, complete and checked. One serves all circuits of a registry. */

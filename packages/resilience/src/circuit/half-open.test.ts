@@ -43,7 +43,7 @@ it("begins with an empty window when it closes", async () => {
   expect(breaker.state).toBe("closed");
 });
 
-it("a probe that hangs is aborted and has failed after its time; its late success changes nothing", async () => {
+it("a probe that hangs is aborted at its time limit and has failed; its late success changes nothing", async () => {
   const breaker = await due({ halfOpen: { probeTimeoutMs: 500 } });
   const probe = begin(breaker);
   await clock.advance(500);
@@ -90,7 +90,7 @@ it("frees the slot also when a predicate of the caller throws", async () => {
   expect([breaker.state, breaker.retryAfterMs]).toEqual(["half-open", 0]);
 });
 
-it("nor does such a predicate do harm when a caller's time is over: it becomes a process warning", async () => {
+it("a predicate that throws when a caller's time is over becomes a process warning", async () => {
   const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
   let broken = false;
   const failureIf = (): boolean => {
@@ -116,7 +116,7 @@ it("counts a slow probe as failed", async () => {
   expect(breaker.state).toBe("open");
 });
 
-it("of several probes so many may fail as the threshold says", async () => {
+it("of several probes as many may fail as the threshold says", async () => {
   const halfOpen = { calls: 4, threshold: 0.25 };
   for (const [failures, state] of [
     [1, "closed"],
@@ -143,7 +143,7 @@ it("a failure of a call that began before it opened says nothing of the probe", 
   expect([breaker.state, breaker.era]).toEqual(["closed", 3]);
 });
 
-it("nor does its success close it, nor count when it has closed", async () => {
+it("a success of a call that began before it opened does not close it, nor count later", async () => {
   const breaker = testCircuit(clock);
   const [late, later] = [begin(breaker), begin(breaker)];
   await open(breaker);
@@ -152,7 +152,7 @@ it("nor does its success close it, nor count when it has closed", async () => {
   await clock.advance(1_000);
   await begin(breaker).resolve();
   await breaker.execute(fail).catch(() => undefined);
-  // Were it of this era, it would begin the row of failures anew.
+  // A success of this era would start the row of failures again.
   await later.resolve();
   await breaker.execute(fail).catch(() => undefined);
   expect(breaker.state).toBe("open");

@@ -1,16 +1,27 @@
-import { checkFunction, checkSignal, checkText } from "../base/arguments.ts";
+import { checkText } from "../base/arguments.ts";
+import { neverAborts } from "../base/call-signal.ts";
+import { eventSink, Listeners } from "../base/listeners.ts";
+import type { FailureEvent, PolicyContext, PolicyEvent, SuccessEvent } from "../base/policy.ts";
 import { nextDelayMs } from "../retry/backoff.ts";
 import { BrokenCircuitError, IsolatedCircuitError } from "./broken-circuit-error.ts";
 import type { CallWindow } from "./call-window.ts";
-import type { CircuitBreaker, CircuitChange, CircuitState } from "./circuit-breaker.ts";
-import type { CircuitSettings } from "./circuit-settings.ts";
-import type { CircuitEvent } from "../base/events.ts";
-import { eventSink, Listeners, tell } from "../base/listeners.ts";
-import { neverAborts } from "../base/never-aborts.ts";
-import type { Failure, FailureEvent, PolicyContext, PolicyEvent, SuccessEvent } from "../base/policy.ts";
-import { probe } from "./probe.ts";
-import { isTimeout } from "../base/time-limit.ts";
+import type {
+  CircuitBreaker,
+  CircuitBreakerOptions,
+  CircuitChange,
+  CircuitEvent,
+  CircuitState,
+} from "./circuit-breaker.ts";
+import { readCircuitOptions, type CircuitSettings } from "./circuit-settings.ts";
+import { JudgedCalls, type Admission } from "./judged-calls.ts";
 import type { Verdict } from "./verdict.ts";
+
+/** Throws `INVALID_ARGUMENT`. */
+export function circuitBreaker(options: CircuitBreakerOptions): CircuitBreaker {
+  return new LocalCircuitBreaker(readCircuitOptions(options));
+}
+
+type StateBeneath = Exclude<CircuitState, "isolated">;
 
 /** What a half-open circuit has let through. */
 interface Trial {
@@ -21,15 +32,19 @@ interface Trial {
   endMs: number;
 }
 
-/** One call that was let through. */
-interface Call {
-  readonly era: number;
-  /** Null where nobody wants to know how long it takes. */
-  readonly startMs: number | null;
-  judged: boolean;
-}
+const freshTrial = (): Trial => ({ inFlight: 0, succeeded: 0, failed: 0, endMs: 0 });
 
-/** One circuit of one process. Time is looked at when a call needs it: there is no timer but that of a running probe. */
+/**
+ * One circuit of one process.
+ *
+ *     closed ──(the window trips)──────────────> open
+ *     open ────(its time is over, a call comes)─> half-open
+ *     half-open ──(enough probes succeeded)────> closed
+ *     half-open ──(too many probes failed)─────> open, for longer
+ *
+ * `isolated` lies over this: the state beneath shows again when the last isolation is lifted. There
+ * is no timer but that of a running probe: a call that comes looks at the clock.
+ */
 export class LocalCircuitBreaker implements CircuitBreaker {
   declare readonly _altReturn: never;
   readonly name: string;
@@ -38,31 +53,31 @@ export class LocalCircuitBreaker implements CircuitBreaker {
 
   readonly #settings: CircuitSettings;
   readonly #key: string | undefined;
+  readonly #calls: JudgedCalls;
   readonly #window: CallWindow;
-  readonly #succeeded = new Listeners<SuccessEvent>();
-  readonly #failed = new Listeners<FailureEvent>();
   readonly #changed = new Listeners<CircuitChange>();
   readonly #emit: (event: CircuitEvent) => void;
-  /** Why it is held open, in the order of the asking. */
+  /** Why the circuit is held open, in the order of the isolations. */
   readonly #isolations = new Set<{ readonly reason: string }>();
 
   #era = 0;
-  /** What it would be if nobody isolated it. */
-  #beneath: Exclude<CircuitState, "isolated"> = "closed";
+  /** The state that the circuit would be in if nobody isolated it. */
+  #beneath: StateBeneath = "closed";
   #openUntilMs = 0;
   /** How often it opened since it last closed, and for how long the last time. */
   #openings = 0;
   #openMs = 0;
   #trial: Trial = freshTrial();
 
-  constructor(settings: CircuitSettings, key?: string) {
+  constructor(settings: CircuitSettings, key?: string, calls: JudgedCalls = new JudgedCalls(settings)) {
     this.#settings = settings;
     this.#key = key;
     this.name = key === undefined ? settings.name : `${settings.name}:${key}`;
+    this.#calls = calls;
+    this.onSuccess = calls.succeeded.event;
+    this.onFailure = calls.failed.event;
     this.#window = settings.createWindow();
     this.#emit = eventSink("leasehold:circuit", settings.onEvent);
-    this.onSuccess = this.#succeeded.event;
-    this.onFailure = this.#failed.event;
   }
 
   get state(): CircuitState {
@@ -86,26 +101,11 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     }
   }
 
-  async execute<T>(
+  execute<T>(
     fn: (context: PolicyContext) => PromiseLike<T> | T,
     signal: AbortSignal = neverAborts,
   ): Promise<T> {
-    checkFunction("fn", fn);
-    if (signal !== neverAborts) checkSignal(signal).throwIfAborted();
-    const isProbe = this.#admit();
-    const call: Call = { era: this.#era, startMs: this.#startMs(), judged: false };
-    const unwatch = signal === neverAborts ? null : this.#watch(call, signal);
-    let value: T;
-    try {
-      value = await (isProbe ? this.#probe(fn, signal) : fn({ signal }));
-    } catch (error) {
-      this.#settle(call, { error }, signal);
-      throw error;
-    } finally {
-      unwatch?.();
-    }
-    this.#settle(call, { value }, signal);
-    return value;
+    return this.#calls.run(fn, signal, this.#admit);
   }
 
   isolate(reason: string): Disposable {
@@ -113,7 +113,7 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     const from = this.state;
     this.#isolations.add(isolation);
     if (from !== "isolated") {
-      // Probes under way are of an era that is over, and free no slot: after the isolation there are new ones.
+      // Probes under way are of an era that is over, and free no slot. New ones may follow.
       if (this.#beneath === "half-open") this.#beneath = "open";
       this.#began(from, reason);
     }
@@ -138,27 +138,29 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     return this.#settings.clock.now().monoMs;
   }
 
-  #startMs(): number | null {
-    const isWanted = this.#settings.judge.slowCallMs < Infinity || this.#succeeded.any || this.#failed.any;
-    return isWanted ? this.#nowMs() : null;
-  }
-
-  /** Lets a call through, or throws. Answers whether it is a probe, which now has its slot. */
-  #admit(): boolean {
+  /** Lets a call through, as a probe if the circuit is half-open; throws when it refuses. */
+  readonly #admit = (): Admission => {
     const { state } = this;
-    if (state === "closed") return false;
-    const nowMs = this.#nowMs();
-    if (state === "open" && nowMs >= this.#openUntilMs) {
-      this.#trial = freshTrial();
-      this.#move("half-open", "open time over");
-      // A listener may have closed or isolated it.
-      return this.#admit();
+    if (state !== "closed") {
+      const nowMs = this.#nowMs();
+      if (state === "open" && nowMs >= this.#openUntilMs) {
+        this.#trial = freshTrial();
+        this.#move("half-open", "open time over");
+        // A listener may have closed or isolated it.
+        return this.#admit();
+      }
+      if (state !== "half-open" || !this.#hasRoom()) throw this.#refusal();
+      this.#trial.inFlight += 1;
+      this.#trial.endMs = nowMs + this.#settings.halfOpen.probeTimeoutMs;
     }
-    if (state !== "half-open" || !this.#hasRoom()) throw this.#refusal();
-    this.#trial.inFlight += 1;
-    this.#trial.endMs = nowMs + this.#settings.halfOpen.probeTimeoutMs;
-    return true;
-  }
+    const era = this.#era;
+    const settle: Admission["settle"] = (verdict, isSlow, endMs) => {
+      // Late: whatever the circuit has become meanwhile, this call did not do it.
+      if (era === this.#era) this.#record(verdict, isSlow, endMs);
+      return verdict;
+    };
+    return { isProbe: state === "half-open", settle };
+  };
 
   #hasRoom(): boolean {
     const { inFlight, succeeded, failed } = this.#trial;
@@ -175,53 +177,13 @@ export class LocalCircuitBreaker implements CircuitBreaker {
       : new IsolatedCircuitError(details, isolation.reason);
   }
 
-  #probe<T>(fn: (context: PolicyContext) => PromiseLike<T> | T, signal: AbortSignal): Promise<T> {
-    const { clock, halfOpen } = this.#settings;
-    return probe(fn, { clock, timeoutMs: halfOpen.probeTimeoutMs, signal });
-  }
-
-  /**
-   * A call that is told that its time is over has failed at that moment. It may ignore the signal and never end; a dependency
-   * that hangs is the first thing a circuit is for.
-   */
-  #watch(call: Call, signal: AbortSignal): () => void {
-    const judge = (): void => {
-      if (isTimeout(signal.reason)) this.#settle(call, { error: signal.reason }, signal);
-    };
-    const watch = (): void => tell(judge, undefined);
-    signal.addEventListener("abort", watch, { once: true });
-    return () => signal.removeEventListener("abort", watch);
-  }
-
-  /** A call has ended: judges it, once. */
-  #settle(call: Call, outcome: Failure, signal: AbortSignal): void {
-    if (call.judged) return;
-    call.judged = true;
-    const { judge } = this.#settings;
-    let verdict: Verdict = "excluded";
-    try {
-      verdict = "error" in outcome ? judge.ofError(outcome.error, signal) : judge.ofValue(outcome.value);
-    } finally {
-      // Also if a predicate of the caller's threw: the slot of a probe must be free again.
-      this.#record(call, verdict);
-    }
-    if (call.startMs === null) return;
-    const duration = this.#nowMs() - call.startMs;
-    if ("value" in outcome && verdict === "success") this.#succeeded.tell({ duration });
-    else this.#failed.tell({ duration, handled: verdict === "failure", reason: outcome });
-  }
-
-  #record({ era, startMs }: Call, verdict: Verdict): void {
-    // Late: whatever the circuit has become meanwhile, it was not by this call's doing.
-    if (era !== this.#era) return;
+  #record(verdict: Verdict, isSlow: boolean, endMs: number | null): void {
     const isProbe = this.#beneath === "half-open";
     if (isProbe) this.#trial.inFlight -= 1;
     if (verdict === "excluded") return;
-    const nowMs = startMs !== null || this.#window.isTimed ? this.#nowMs() : 0;
     const failed = verdict === "failure";
-    const slow = startMs !== null && nowMs - startMs >= this.#settings.judge.slowCallMs;
-    if (isProbe) return this.#recordProbe(failed || slow);
-    const trip = this.#window.record(failed, slow, nowMs);
+    if (isProbe) return this.#recordProbe(failed || isSlow);
+    const trip = this.#window.record(failed, isSlow, endMs ?? (this.#window.isTimed ? this.#nowMs() : 0));
     if (trip !== null) this.#open(trip);
   }
 
@@ -249,13 +211,13 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     this.#move("closed", reason);
   }
 
-  #move(beneath: Exclude<CircuitState, "isolated">, reason: string): void {
+  #move(beneath: StateBeneath, reason: string): void {
     const from = this.state;
     this.#beneath = beneath;
     this.#began(from, reason);
   }
 
-  /** A new era: told to those who listen, unless what they see is the same as before. */
+  /** A new era. The listeners are told, unless the state that they see is the same as before. */
   #began(from: CircuitState, reason: string): void {
     this.#era += 1;
     const change: CircuitChange = { from, to: this.state, era: this.#era, reason };
@@ -263,8 +225,4 @@ export class LocalCircuitBreaker implements CircuitBreaker {
     this.#emit({ type: "changed", circuit: this.#settings.name, key: this.#key, ...change });
     this.#changed.tell(change);
   }
-}
-
-function freshTrial(): Trial {
-  return { inFlight: 0, succeeded: 0, failed: 0, endMs: 0 };
 }

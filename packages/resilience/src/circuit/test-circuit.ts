@@ -1,8 +1,12 @@
-/** For tests: a circuit that opens after two failures in a row, for a second, and calls that are ended by hand. */
+/**
+ * For tests: a circuit that opens after two failures in a row, for a second; and calls that the
+ * test ends.
+ */
 import type { Clock } from "@leasehold/core";
 
 import { isBrokenCircuitError, type BrokenCircuitError } from "./broken-circuit-error.ts";
-import { circuitBreaker, type CircuitBreaker, type CircuitBreakerOptions } from "./circuit-breaker.ts";
+import type { CircuitBreaker, CircuitBreakerOptions } from "./circuit-breaker.ts";
+import { circuitBreaker } from "./local-circuit-breaker.ts";
 
 export function testCircuit(clock: Clock, options: Partial<CircuitBreakerOptions> = {}): CircuitBreaker {
   return circuitBreaker({
@@ -52,7 +56,7 @@ export function begin(breaker: CircuitBreaker, caller?: AbortSignal): Pending {
   };
 }
 
-/** What a call that must not go through is refused with. */
+/** The error with which the circuit refuses a call. */
 export async function refusal(breaker: CircuitBreaker): Promise<BrokenCircuitError> {
   const error = await breaker
     .execute(() => {

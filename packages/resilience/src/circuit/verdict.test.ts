@@ -44,7 +44,7 @@ describe("says nothing of the dependency", () => {
 });
 
 describe("says that it failed", () => {
-  it("a time-out, whatever failureIf says: too late is no answer", () => {
+  it("a TimeoutError, whatever failureIf says: too late is no answer", () => {
     const judge = createJudge({ failureIf: () => false });
     expect(judge.ofError(new TimeoutError("probe", 50), undefined)).toBe("failure");
     expect(judge.ofError(error, undefined)).toBe("success");
@@ -57,7 +57,7 @@ describe("says that it failed", () => {
       expect(plain.ofError(new LeaseholdError(code, "x"), undefined)).toBe("failure");
   });
 
-  it("a caller whose time was over: ours, and the platform's", () => {
+  it("a caller whose time was over, by our TimeoutError or the platform's", () => {
     expect(plain.ofError(error, AbortSignal.abort(new TimeoutError("attempt", 5)))).toBe("failure");
     expect(plain.ofError(error, AbortSignal.abort(new DOMException("x", "TimeoutError")))).toBe("failure");
   });
@@ -78,7 +78,7 @@ it("an error that failureIf does not pick is an answer", () => {
   expect(judge.ofError({ status: 500 }, undefined)).toBe("failure");
 });
 
-it("refuses predicates that are none", () => {
+it("refuses predicates that are no functions", () => {
   expect(() => createJudge({ failureIf: 1 as never })).toThrow("failureIf must be a function; got 1");
   expect(() => createJudge({ failureIfResult: 1 as never })).toThrow("failureIfResult must be");
   expect(() => createJudge({ excludeIf: 1 as never })).toThrow("excludeIf must be");

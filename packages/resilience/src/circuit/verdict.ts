@@ -1,27 +1,14 @@
-import { isLeaseholdError, isStoredFailure } from "@leasehold/core";
+import { isLeaseholdError, isStoredFailure, type ErrorCode } from "@leasehold/core";
 
 import { checkDuration, checkOptionalFunction } from "../base/arguments.ts";
-import { isBrokenCircuitError } from "./broken-circuit-error.ts";
 import { isTimeout } from "../base/time-limit.ts";
+import { isBrokenCircuitError } from "./broken-circuit-error.ts";
+import type { VerdictOptions } from "./circuit-breaker.ts";
 
 /** What one call says of its dependency. `excluded`: nothing. */
 export type Verdict = "success" | "failure" | "excluded";
 
-export interface VerdictOptions {
-  /**
-   * Which errors count as failures; the others are answers, and so successes. Default: all that are not excluded. Too late is no
-   * answer: a `TimeoutError` counts, whatever this says.
-   */
-  readonly failureIf?: (error: unknown) => boolean;
-  /** Which values count as failures, such as a response with status 503. Default: none. */
-  readonly failureIfResult?: (value: unknown) => boolean;
-  /** Which further errors say nothing of the dependency, such as those of the caller's own making. Default: none. */
-  readonly excludeIf?: (error: unknown) => boolean;
-  /** From how many milliseconds on a call counts as slow. Default: none does. */
-  readonly slowCallMs?: number;
-}
-
-/** How calls are judged. Its methods throw what the caller's own predicates throw, and nothing else. */
+/** How calls are judged. Its methods throw what the caller's predicates throw, and nothing else. */
 export interface Judge {
   readonly slowCallMs: number;
   /** `signal`: the caller's, as it is when the call has failed. */
@@ -29,20 +16,25 @@ export interface Judge {
   ofValue(value: unknown): Verdict;
 }
 
-/** Contention, the caller's own fault, or a loss of the caller's own: the dependency did what it should. */
-const noVerdict: ReadonlySet<string> = new Set([
-  "ACQUIRE_TIMEOUT",
-  "TOO_MANY_WAITERS",
-  "INVALID_ARGUMENT",
-  "LEASE_LOST",
-  "STALE_TOKEN",
-  "SHAPE_MISMATCH",
-  "CLOSED",
-  "IDEMPOTENCY_IN_PROGRESS",
-  "IDEMPOTENCY_MISMATCH",
-  "IDEMPOTENCY_FENCED",
-  "IDEMPOTENCY_RESULT_UNAVAILABLE",
-]);
+/**
+ * Whether the error says that the store failed. Contention, the caller's mistakes and the loss of
+ * the caller's own lease do not: the dependency did what it should.
+ */
+const isOfDependency = {
+  BACKEND_UNAVAILABLE: true,
+  OUTCOME_UNKNOWN: true,
+  ACQUIRE_TIMEOUT: false,
+  TOO_MANY_WAITERS: false,
+  INVALID_ARGUMENT: false,
+  LEASE_LOST: false,
+  STALE_TOKEN: false,
+  SHAPE_MISMATCH: false,
+  CLOSED: false,
+  IDEMPOTENCY_IN_PROGRESS: false,
+  IDEMPOTENCY_MISMATCH: false,
+  IDEMPOTENCY_FENCED: false,
+  IDEMPOTENCY_RESULT_UNAVAILABLE: false,
+} satisfies Readonly<Record<ErrorCode, boolean>>;
 
 export function createJudge(options: VerdictOptions): Judge {
   const { failureIf, failureIfResult, excludeIf, slowCallMs = Infinity } = options;
@@ -53,7 +45,7 @@ export function createJudge(options: VerdictOptions): Judge {
     slowCallMs: checkDuration("slowCallMs", slowCallMs, { infinite: true }),
     ofError: (error, signal) => {
       if (isCancelled(signal) || isBrokenCircuitError(error) || isStoredFailure(error)) return "excluded";
-      if (isLeaseholdError(error) && noVerdict.has(error.code)) return "excluded";
+      if (isLeaseholdError(error) && isOfDependency[error.code] === false) return "excluded";
       if (excludeIf?.(error) === true) return "excluded";
       return failureIf === undefined || failureIf(error) || isTimeout(error) ? "failure" : "success";
     },
@@ -62,8 +54,8 @@ export function createJudge(options: VerdictOptions): Judge {
 }
 
 /**
- * Whether the caller gave up. A signal that aborted because time was over is the opposite: the dependency was too slow, and
- * were that no verdict, a dependency that hangs would never open its circuit.
+ * Whether the caller gave up. A signal that aborted because time was over says the opposite: the
+ * dependency was too slow. Were that no verdict, a hanging dependency would never open its circuit.
  */
 function isCancelled(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true && !isTimeout(signal.reason);

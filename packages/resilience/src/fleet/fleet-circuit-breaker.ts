@@ -1,30 +1,45 @@
 import { LeaseholdError, type Coordinator } from "@leasehold/core";
 
-import { checkFunction, checkSignal, checkText } from "../base/arguments.ts";
-import { BrokenCircuitError, IsolatedCircuitError } from "../circuit/broken-circuit-error.ts";
-import type { CircuitChange, CircuitState } from "../circuit/circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
+import { checkText } from "../base/arguments.ts";
+import { neverAborts } from "../base/call-signal.ts";
 import { eventSink, Listeners } from "../base/listeners.ts";
-import { LocalCircuitBreaker } from "../circuit/local-circuit-breaker.ts";
-import { neverAborts } from "../base/never-aborts.ts";
 import type { FailureEvent, PolicyContext, PolicyEvent, SuccessEvent } from "../base/policy.ts";
-import type { FleetEvent } from "./fleet-event.ts";
-import { FleetProbe } from "./fleet-probe.ts";
-import type { GovernedBy, SharedCircuitBreaker } from "./shared-circuit-breaker.ts";
+import { BrokenCircuitError, IsolatedCircuitError } from "../circuit/broken-circuit-error.ts";
+import type { CircuitChange, CircuitEvent, CircuitState } from "../circuit/circuit-breaker.ts";
+import { JudgedCalls, type Admission } from "../circuit/judged-calls.ts";
+import { LocalCircuitBreaker } from "../circuit/local-circuit-breaker.ts";
+import type { Verdict } from "../circuit/verdict.ts";
+import type {
+  FleetEvent,
+  GovernedBy,
+  SharedCircuitBreaker,
+  SharedCircuitBreakerOptions,
+} from "./shared-circuit-breaker.ts";
 import { SharedCircuit } from "./shared-circuit.ts";
-import type { SharedCircuitSettings } from "./shared-circuit-options.ts";
+import { readSharedOptions, type SharedCircuitSettings } from "./shared-circuit-settings.ts";
 
-/** One node's end of a shared circuit, for those who make calls: admits each by what is known at that moment. */
-export class FleetCircuitBreaker implements SharedCircuitBreaker {
+/**
+ * Throws `INVALID_ARGUMENT`. Close the breaker, or its coordinator: it observes until then, and
+ * that keeps the process alive.
+ */
+export function sharedCircuitBreaker(
+  coordinator: Coordinator,
+  options: SharedCircuitBreakerOptions,
+): SharedCircuitBreaker {
+  return new FleetCircuitBreaker(coordinator, readSharedOptions(coordinator, options));
+}
+
+/** One node's end of a shared circuit: admits each call by what is known at that moment. */
+class FleetCircuitBreaker implements SharedCircuitBreaker {
   declare readonly _altReturn: never;
   readonly name: string;
   readonly node: string;
   readonly onSuccess: PolicyEvent<SuccessEvent>;
   readonly onFailure: PolicyEvent<FailureEvent>;
 
+  readonly #calls: JudgedCalls;
   readonly #local: LocalCircuitBreaker;
   readonly #circuit: SharedCircuit;
-  readonly #probe: FleetProbe;
   readonly #pollMs: number;
   readonly #changed = new Listeners<CircuitChange>();
   readonly #emit: (event: CircuitEvent | FleetEvent) => void;
@@ -38,17 +53,14 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
     this.node = node;
     this.#pollMs = pollMs;
     this.#emit = eventSink("leasehold:circuit", onEvent);
-    this.#local = new LocalCircuitBreaker(settings);
-    this.#probe = new FleetProbe(settings, (term) =>
-      this.#emit({ type: "probed", circuit: name, node, outcome: "fenced", term }),
-    );
-    this.onSuccess = both(this.#local.onSuccess, this.#probe.succeeded.event);
-    this.onFailure = both(this.#local.onFailure, this.#probe.failed.event);
+    this.#calls = new JudgedCalls(settings);
+    this.onSuccess = this.#calls.succeeded.event;
+    this.onFailure = this.#calls.failed.event;
+    this.#local = new LocalCircuitBreaker(settings, undefined, this.#calls);
     this.#circuit = new SharedCircuit(coordinator, settings, this.#local, {
       emit: (event) => this.#emit({ ...event, circuit: name, node }),
       changed: (reason) => this.#tell(reason),
     });
-    this.#circuit.start();
   }
 
   get governedBy(): GovernedBy {
@@ -81,7 +93,7 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
         return this.#local.retryAfterMs;
       case "shared":
         if (slot.isFree) return 0;
-        // Somebody probes, or is about to: what comes of it is known a little later.
+        // Another node probes, or is about to: its verdict is known a little later.
         return view.openForMs > 0 ? view.openForMs : this.#pollMs;
     }
   }
@@ -91,9 +103,9 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
     signal: AbortSignal = neverAborts,
   ): Promise<T> {
     const { orders, view } = this.#circuit;
-    // While it is isolated here, the local breaker refuses by itself.
+    // While the local breaker is isolated, it refuses by itself.
     const isHere = this.#local.state === "isolated" || (orders.isolation === null && !view.governs);
-    return isHere ? this.#local.execute(fn, signal) : this.#executeShared(fn, signal);
+    return isHere ? this.#local.execute(fn, signal) : this.#calls.run(fn, signal, this.#admit);
   }
 
   isolate(reason: string): Disposable {
@@ -138,17 +150,25 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
     return this.close();
   }
 
-  async #executeShared<T>(
-    fn: (context: PolicyContext) => PromiseLike<T> | T,
-    signal: AbortSignal,
-  ): Promise<T> {
-    checkFunction("fn", fn);
-    if (signal !== neverAborts) checkSignal(signal).throwIfAborted();
+  /**
+   * Lets a call through as the fleet's probe; throws when it refuses. The call is its caller's
+   * first: when the lease is lost under which it probes, it goes on, and only its verdict changes
+   * nothing.
+   */
+  readonly #admit = (): Admission => {
     const { slot, orders } = this.#circuit;
     const pass = orders.isolation === null ? slot.take() : null;
     if (pass === null) throw this.#refusal();
-    return this.#probe.run(fn, signal, pass);
-  }
+    const { term } = pass;
+    const settle = (verdict: Verdict, isSlow: boolean): Verdict => {
+      // Too slow is no success, either.
+      const found = verdict === "success" && isSlow ? "failure" : verdict;
+      const { name: circuit, node } = this;
+      if (!pass.handIn(found)) this.#emit({ type: "probed", circuit, node, outcome: "fenced", term });
+      return found;
+    };
+    return { isProbe: true, settle };
+  };
 
   #refusal(): BrokenCircuitError {
     const { state, era, retryAfterMs, name: circuit } = this;
@@ -161,14 +181,11 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
   }
 
   #assertOpen(): void {
-    if (this.#circuit.isClosed)
-      throw new LeaseholdError(
-        "CLOSED",
-        `The breaker of the circuit ${JSON.stringify(this.name)} is closed.`,
-      );
+    if (!this.#circuit.isClosed) return;
+    throw new LeaseholdError("CLOSED", `The breaker of the circuit ${JSON.stringify(this.name)} is closed.`);
   }
 
-  /** Tells what this breaker has become, if that is anything new: all that may change it ends here. */
+  /** Tells the listeners what this breaker has become. Whatever may change that calls this. */
   #tell(reason: string): void {
     const [from, to] = [this.#told, this.state];
     if (from === to) return;
@@ -176,12 +193,4 @@ export class FleetCircuitBreaker implements SharedCircuitBreaker {
     this.#era += 1;
     this.#changed.tell({ from, to, era: this.#era, reason });
   }
-}
-
-/** Listens to both, as one. */
-function both<T>(one: PolicyEvent<T>, other: PolicyEvent<T>): PolicyEvent<T> {
-  return (listener) => {
-    const entries = [one(listener), other(listener)];
-    return { dispose: () => entries.forEach((entry) => entry.dispose()) };
-  };
 }

@@ -86,10 +86,10 @@ describe("opening", () => {
     expect(other.breaker.governedBy).toBe("shared");
   });
 
-  it("what a node without calls found out long ago is no vote", async () => {
+  it("a breaker that opened long ago, of a node without calls, is no vote", async () => {
     const [idle, other] = await fleet.open(3);
     await idle!.trip();
-    // Its open time, and as long as anything is believed without being confirmed.
+    // Its open time, and for as long as the store need not confirm what is believed.
     await fleet.clock.advance(2_000 + 5_000 - 100);
     expect(await fleet.standing()).toEqual(["a"]);
     await fleet.clock.advance(200);
@@ -100,7 +100,7 @@ describe("opening", () => {
     expect([idle!, other!].map(({ breaker }) => breaker.governedBy)).toEqual(["local", "local"]);
   });
 
-  it("calls that began before do not count after: neither in the fleet nor here", async () => {
+  it("calls that began before the circuit opened do not count after it has closed", async () => {
     const [a, b, c] = await fleet.open(3);
     const late = [c!.begin(), c!.begin(), c!.begin()];
     await a!.trip();
@@ -114,7 +114,7 @@ describe("opening", () => {
     expect(c!.breaker.state).toBe("closed");
   });
 
-  it("for longer than a day is for a day: every node could read that", async () => {
+  it("for longer than a day is for a day, so that every node accepts it", async () => {
     const nodes = await fleet.open(3, { openMs: () => 1e12 });
     await nodes[0]!.trip();
     await nodes[1]!.trip();
@@ -123,9 +123,9 @@ describe("opening", () => {
     expect(nodes[2]!.breaker.retryAfterMs).toBeGreaterThan(86_000_000);
   });
 
-  it("with a backoff that fails goes on being tried, and is told as the trouble it is", async () => {
+  it("is tried again while the backoff throws, and a degraded event says so", async () => {
     let [drawn, isBroken] = [0, true];
-    // The first two are of the nodes' own breakers.
+    // The nodes' own breakers draw the first two.
     const openMs = (): number => {
       if (isBroken && (drawn += 1) > 2) throw new Error("a bug in the backoff");
       return 1_000;

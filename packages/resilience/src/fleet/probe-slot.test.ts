@@ -14,7 +14,7 @@ it("lets one call through each time it is opened, and none while it is shut", as
   expect([slot.isFree, slot.isTaken, slot.take()]).toEqual([false, true, null]);
   expect(pass?.handIn("excluded")).toBe(true);
   expect(await found).toBe("excluded");
-  // Not before the leader has drawn its conclusion.
+  // The next call waits until the leader has drawn its conclusion.
   expect(slot.take()).toBe(null);
   void slot.open(held);
   expect(slot.take()).not.toBe(null);
@@ -32,7 +32,7 @@ it("takes no verdict of a probe whose slot was closed, or opened anew", () => {
   expect(second?.handIn("success")).toBe(true);
 });
 
-it("lets nobody through under a lease that has run out", () => {
+it("lets no call through under a lease that has run out", () => {
   const slot = new ProbeSlot();
   void slot.open({ term: 7n, isHeld: () => false });
   expect([slot.isFree, slot.take()]).toEqual([false, null]);

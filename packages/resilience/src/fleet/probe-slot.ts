@@ -6,16 +6,16 @@ export interface Licence {
   isHeld(): boolean;
 }
 
-/** What a call that is the probe holds. */
+/** What the call holds that is the probe. */
 export interface ProbePass {
   readonly term: bigint;
-  /** Says what the probe found. False: too late, its slot was closed, so it changes nothing. */
+  /** Says what the probe found. False: its slot was shut before, so it changes nothing. */
   handIn(verdict: Verdict): boolean;
 }
 
 /**
- * Room for one probe of the whole fleet: there is such a slot in every node, and only the leader's is ever open. Whoever
- * does not get it is rejected: nobody waits here.
+ * Room for one probe of the whole fleet. Every node has a slot, and only the leader's is ever open.
+ * A call that does not get it is refused: no call waits here.
  */
 export class ProbeSlot {
   #opening: { readonly licence: Licence; readonly found: (verdict: Verdict) => void } | null = null;
@@ -45,7 +45,7 @@ export class ProbeSlot {
     this.#taken = false;
   }
 
-  /** Takes the slot. Null: it is shut or taken, or the lease has run out in this very moment, before anybody was told. */
+  /** Null: the slot is shut or taken, or its lease has just run out, before anybody was told. */
   take(): ProbePass | null {
     const opening = this.#opening;
     if (opening === null || !this.isFree) return null;

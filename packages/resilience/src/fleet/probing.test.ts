@@ -37,7 +37,7 @@ describe("probing", () => {
     expect(nodes[0].all("probed")).toMatchObject([{ outcome: "success" }]);
     await fleet.clock.advance(2_500);
     expect(await fleet.standing()).toEqual([]);
-    // All of them forgot what they had seen: two failures are no three.
+    // All nodes forgot what they had seen: two more failures do not make three.
     for (const node of nodes) for (const act of ["fails", "fails", "ok"] as const) await node.call(act);
     expect(fleet.states).toEqual(Array(5).fill("closed"));
   });
@@ -79,7 +79,7 @@ describe("probing", () => {
     expect(c!.breaker.state).toBe("half-open");
 
     probe.succeed();
-    // It timed out before; what it found is fenced all the same.
+    // It timed out before, and what it found is fenced all the same.
     expect(await probe.ended).toMatch(/time limit/);
     await fleet.clock.advance(500);
     expect(a.all("probed").map(({ outcome }) => outcome)).not.toContain("success");
@@ -91,7 +91,9 @@ describe("probing", () => {
   });
 
   it("the success of a prober that was paused past its lease is fenced", async () => {
-    const [a, b] = (await fleet.open(2, { halfOpen: { probeTimeoutMs: 60_000 } })) as [TestNode, TestNode];
+    // Open for longer than the longest pause between two looks of a node that was cut off.
+    const options = { halfOpen: { probeTimeoutMs: 60_000 }, openMs: 6_000 };
+    const [a, b] = (await fleet.open(2, options)) as [TestNode, TestNode];
     await a.trip();
     await b.trip();
     await fleet.untilAll("half-open");
@@ -108,7 +110,7 @@ describe("probing", () => {
     await fleet.untilOpen();
   });
 
-  it("so is that of one whose event loop was blocked, found in the very next moment", async () => {
+  it("so is the success of a prober whose event loop was blocked past its lease", async () => {
     const [a] = await fleet.opened(2);
     await fleet.untilAll("half-open");
     const probe = a.begin();
@@ -132,7 +134,7 @@ describe("probing", () => {
     expect(a.all("probed")).toMatchObject([{ outcome: "failure" }]);
   });
 
-  it("one that hangs has failed, whatever the caller's predicates make of its error", async () => {
+  it("a probe that hangs has failed, whatever the caller's predicates make of its error", async () => {
     const [a, b] = (await fleet.open(2, { failureIf: (error) => String(error).includes("dependency") })) as [
       TestNode,
       TestNode,
@@ -169,7 +171,7 @@ describe("probing", () => {
     await fleet.untilAll("closed");
   });
 
-  it("a predicate that throws frees the slot, too; and too slow is no success", async () => {
+  it("a predicate that throws frees the slot, too; a slow success counts as a failure", async () => {
     let isBroken = true;
     const failureIfResult = (): boolean => {
       if (isBroken) throw new Error("a bug in the predicate");

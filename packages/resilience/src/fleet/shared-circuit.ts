@@ -1,53 +1,52 @@
-import { sleep, type Coordinator, type Leadership, type Timer } from "@leasehold/core";
+import { elapsedMs, sleep, within } from "@leasehold/core";
+import type { Coordinator, Instant, Leadership, Timer } from "@leasehold/core";
 
 import type { CircuitBreaker } from "../circuit/circuit-breaker.ts";
-import type { FleetEvent } from "./fleet-event.ts";
-import { FleetOrders } from "./fleet-orders.ts";
-import { Health } from "./health.ts";
+import { Health, type FleetContext, type LocalEvent } from "./context.ts";
+import { roleFor } from "./line.ts";
+import type { SharedState } from "./messages.ts";
 import { Observer } from "./observer.ts";
-import { Opinion } from "./opinion.ts";
+import { FleetOrders } from "./orders.ts";
 import { ProbeSlot } from "./probe-slot.ts";
-import type { SharedState } from "./proclamation.ts";
-import type { SharedCircuitSettings } from "./shared-circuit-options.ts";
-import { SharedView, type Lesson } from "./shared-view.ts";
-import { roleFor } from "./standing.ts";
-import { Term, type Office } from "./term.ts";
+import type { SharedCircuitSettings } from "./shared-circuit-settings.ts";
+import { Term } from "./term.ts";
+import { View, type Lesson } from "./view.ts";
 import { Voter } from "./voter.ts";
 
-/** An event as its place of origin knows it; the circuit and the node are added. */
-type LocalEvent<E = FleetEvent> = E extends FleetEvent ? Omit<E, "circuit" | "node"> : never;
+const longestCloseMs = 1_000;
 
 export interface SharedCircuitListener {
   readonly emit: (event: LocalEvent) => void;
-  /** What governs, or what it says, may have changed. */
+  /** What governs, or the state that it says, may have changed. */
   readonly changed: (reason: string) => void;
 }
 
-/** One node's part in a circuit: it observes, votes when its own breaker has opened, and leads when it is first in line. */
+/**
+ * One node's part in a circuit. The node observes; it votes when its own breaker has opened; and it
+ * leads when it is first in line.
+ */
 export class SharedCircuit {
-  readonly view: SharedView;
+  readonly view: View;
   readonly slot: ProbeSlot = new ProbeSlot();
   readonly orders: FleetOrders;
 
-  readonly #coordinator: Coordinator;
-  readonly #settings: SharedCircuitSettings;
+  readonly #context: FleetContext;
   readonly #local: CircuitBreaker;
   readonly #listener: SharedCircuitListener;
-  readonly #election: string;
-  readonly #health: Health;
-  readonly #opinion: Opinion;
   readonly #observer: Observer;
   readonly #voter: Voter;
   readonly #closer = new AbortController();
-  #watching: Promise<unknown> = Promise.resolve();
+  readonly #following: Promise<unknown>;
   #closing: Promise<void> | null = null;
-  /** A call was refused here since it opened: this node could probe. */
-  #demand = false;
+  /** Whether a call was refused here since the circuit opened: this node could probe. */
+  #hasDemand = false;
   /** The state of the fleet's circuit that was told last. */
   #told: SharedState = "closed";
   #wake: Timer | null = null;
-  /** Why the local breaker is reset, where that is not its own affair. */
-  #because: string | null = null;
+  /** When the local breaker last changed its state, and for how long that is worth a vote. */
+  #opinion: { readonly since: Instant; readonly forMs: number };
+  /** Why the fleet has the local breaker reset, while it does. */
+  #resetReason: string | null = null;
 
   constructor(
     coordinator: Coordinator,
@@ -55,139 +54,109 @@ export class SharedCircuit {
     local: CircuitBreaker,
     listener: SharedCircuitListener,
   ) {
-    const { name, node, clock, random, pollMs, maxStalenessMs, ttlMs } = settings;
-    const { signal } = this.#closer;
+    const { name, node, clock, maxStalenessMs } = settings;
     const { emit } = listener;
-    this.#coordinator = coordinator;
-    this.#settings = settings;
+    const health = new Health(emit);
     this.#local = local;
     this.#listener = listener;
-    this.#election = `circuit:${name}`;
-    this.#health = new Health(
-      (what, error) => emit({ type: "degraded", what, error }),
-      (what) => emit({ type: "restored", what }),
-    );
-    this.view = new SharedView(clock, maxStalenessMs);
-    this.#opinion = new Opinion(local, clock, maxStalenessMs);
-    const isWanted = (): boolean => this.#voter.role !== null || this.view.governs || !this.#health.isWell;
-    const common = { clock, random, pollMs, signal, isWanted };
-    this.#observer = new Observer({
-      ...common,
+    this.view = new View(clock, maxStalenessMs);
+    this.#opinion = { since: clock.now(), forMs: 0 };
+    this.#context = {
       coordinator,
-      election: this.#election,
-      node,
-      view: this.view,
-      onLook: (lesson, error) => {
-        this.#health.looked("line", error);
-        this.#learned(lesson);
-      },
-    });
-    this.orders = new FleetOrders({
-      ...common,
-      membership: coordinator.membership(`circuit:${name}:orders`),
-      ttlMs,
-      maxStalenessMs,
-      onChange: () => this.#settle(this.orders.isolation ?? "isolation lifted"),
-      onReset: () => this.#reset(),
-      onLook: (error) => this.#health.looked("orders", error),
-    });
-    this.#voter = new Voter({
-      election: coordinator.election(this.#election, { candidate: node }),
-      clock,
-      random,
-      ttlMs,
+      settings,
+      election: coordinator.election(`circuit:${name}`, { candidate: node }),
+      health,
+      closing: this.#closer.signal,
+      emit,
+      isAlert: () => this.#voter.role !== null || this.view.governs || !health.isWell,
+    };
+    this.#observer = new Observer(this.#context, this.view, (lesson) => this.#learned(lesson));
+    this.orders = new FleetOrders(
+      this.#context,
+      () => this.#settle(this.orders.isolation ?? "isolation lifted"),
+      () => this.#forget(),
+    );
+    this.#voter = new Voter(this.#context, {
       lead: (leadership, withdrawn) => this.#lead(leadership, withdrawn),
-      onChange: (role) => {
-        emit(role === null ? { type: "withdrawn" } : { type: "voted", role });
-        this.#settle(this.view.word.reason);
-      },
+      onChange: () => this.#settle(this.view.word.reason),
       onEvicted: () => local.reset(),
       onClosed: () => void this.close(),
-      onTrouble: (error) => this.#health.failed("line", error),
     });
     local.onStateChange(({ reason }) => {
-      this.#opinion.changed();
-      this.#settle(this.#because ?? reason);
+      const isOpen = local.state === "open" || local.state === "half-open";
+      const forMs = isOpen ? local.retryAfterMs + maxStalenessMs : 0;
+      this.#opinion = { since: clock.now(), forMs };
+      this.#settle(this.#resetReason ?? reason);
     });
+    this.#following = Promise.all([this.#observer.follow(), this.orders.follow()]);
+    // They also end when the coordinator closes. Then there is no fleet any more for this node.
+    void this.#following.then(() => this.close());
   }
 
   get isClosed(): boolean {
     return this.#closer.signal.aborted;
   }
 
-  /** Begins to observe. */
-  start(): void {
-    this.#watching = Promise.all([this.#observer.watch(), this.orders.watch()]);
-    // The watches also end when the coordinator closes; then there is no fleet any more for this node.
-    void this.#watching.then(() => this.close());
-  }
-
   /** A call was refused because of what the fleet knows. */
   refused(): void {
-    this.#demand = true;
+    this.#hasDemand = true;
   }
 
-  /** Takes every claim out of the line, and lets everybody forget. */
+  /** Takes every claim out of the line, and has every node forget what it has seen. */
   async reset(): Promise<void> {
-    const { clock, pollMs } = this.#settings;
+    const { coordinator, settings, closing } = this.#context;
+    const { name } = this.#context.election;
     const options = { recipe: "election", force: true } as const;
-    const { holders, line } = await this.#coordinator.inspect(this.#election, options);
-    const claims = [...holders, ...line];
-    await Promise.all(claims.map(({ owner }) => this.#coordinator.evict(this.#election, owner, options)));
+    const { holders, line } = await coordinator.inspect(name, options);
+    await Promise.all([...holders, ...line].map(({ owner }) => coordinator.evict(name, owner, options)));
     const order = await this.orders.give({ kind: "reset" });
-    this.#reset();
-    // For as long as it takes one who missed the push to look.
-    await sleep(clock, 2 * pollMs, this.#closer.signal);
+    this.#forget();
+    // A node that missed the push looks within this time.
+    await sleep(settings.clock, 2 * settings.pollMs, closing);
     await order[Symbol.asyncDispose]();
   }
 
-  /** Leaves the line and stops observing. Not for long: what a store does not answer ends by itself. */
+  /** Leaves the line and stops observing. What the store does not answer in time ends by itself. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
+    const { clock } = this.#context.settings;
     this.#closer.abort();
     this.#wake?.cancel();
     this.view.forget();
     this.#listener.changed("the breaker is closed");
-    const done = new AbortController();
-    const ends = Promise.all([this.#voter.close(), this.orders.close(), this.#watching]);
-    await Promise.race([
+    const ends = Promise.all([this.#voter.close(), this.orders.close(), this.#following]);
+    await within<unknown, undefined>(
       ends,
-      sleep(this.#settings.clock, longestGoodbyeMs, done.signal, { keepAlive: true }),
-    ]);
-    done.abort();
+      { clock, limitMs: longestCloseMs, keepAlive: true },
+      () => undefined,
+    );
   }
 
   #lead(leadership: Leadership, withdrawn: AbortSignal): Promise<void> {
-    const { emit } = this.#listener;
-    emit({ type: "leading", term: leadership.term });
-    const office: Office = {
-      ...this.#settings,
+    const office = {
+      ...this.#context,
       view: this.view,
       observer: this.#observer,
       slot: this.slot,
-      closing: this.#closer.signal,
-      onWord: (lesson) => this.#learned(lesson),
-      onProbed: (outcome, term) => emit({ type: "probed", outcome, term }),
-      onIdle: () => (this.#demand = false),
-      onTrouble: this.#health.failed,
-      onWell: this.#health.well,
+      onWord: (lesson: Lesson) => this.#learned(lesson),
+      onIdle: () => (this.#hasDemand = false),
     };
     return new Term(leadership, withdrawn, office).serve();
   }
 
   #learned(lesson: Lesson): void {
     const reason = lesson === "vacant" ? "nobody votes any more" : this.view.word.reason;
-    this.#because = reason;
-    // What its calls found out before the circuit was closed is over here as well, and so is its vote.
+    // What calls found out before the circuit was closed is over here as well, and so is the vote.
+    this.#resetReason = reason;
     if (lesson === "closed") this.#local.reset();
-    this.#because = null;
+    this.#resetReason = null;
     this.#settle(reason);
   }
 
-  #reset(): void {
+  #forget(): void {
     this.view.forget();
     this.#local.reset();
     this.#settle("reset");
@@ -195,36 +164,47 @@ export class SharedCircuit {
 
   /** Something may have changed: draws all conclusions from what is known now. */
   #settle(why: string): void {
-    if (this.isClosed) return this.#listener.changed(why);
+    const { emit, changed } = this.#listener;
+    if (this.isClosed) return changed(why);
     const { governs, word } = this.view;
     const reason = governs || word.state === "closed" ? why : "the store is out of reach";
     const [from, to] = [this.#told, governs ? word.state : "closed"];
     this.#told = to;
-    if (to === "closed") this.#demand = false;
-    if (from !== to) this.#listener.emit({ type: "fleet-changed", from, to, attempt: word.attempt, reason });
+    if (to === "closed") this.#hasDemand = false;
+    if (from !== to) emit({ type: "fleet-changed", from, to, attempt: word.attempt, reason });
     // Told first: what follows comes back here, with reasons of its own.
-    this.#listener.changed(reason);
+    changed(reason);
     this.#stand();
     this.#observer.arm();
     this.orders.arm();
     this.#armWake();
   }
 
+  /**
+   * How much longer what this node found out is worth a vote, in milliseconds; 0 when it is none. The
+   * breaker of a node without calls stays open until a call tries it. What it saw an hour ago must not
+   * open the circuit for a fleet in which one other node has failures now.
+   */
+  get #opinionLeftMs(): number {
+    const { since, forMs } = this.#opinion;
+    return forMs === 0 ? 0 : Math.max(0, forMs - elapsedMs(this.#context.settings.clock, since));
+  }
+
   #stand(): void {
     const { governs } = this.view;
     const { line, place } = this.#observer;
     const { role } = this.#voter;
-    const ails = this.#opinion.leftMs > 0;
-    const wanted = roleFor({ governs, ails, hasDemand: this.#demand, role, place, line });
-    // One who only offered to probe leaves first, and joins anew for its vote to be counted.
+    const ails = this.#opinionLeftMs > 0;
+    const wanted = roleFor({ governs, ails, hasDemand: this.#hasDemand, role, place, line });
+    // A node that only offered to probe leaves first, and joins anew for its vote to be counted.
     const isAnother = !governs && role !== null && role !== wanted;
     this.#voter.want(isAnother ? null : wanted);
   }
 
-  /** What is believed may become too old while nothing happens. */
+  /** Looks again when what is believed now will have become too old, if nothing happens before. */
   #armWake(): void {
     const { view, orders } = this;
-    const { leftMs } = this.#opinion;
+    const leftMs = this.#opinionLeftMs;
     const soonestMs = Math.min(
       view.governs ? view.staleInMs : Infinity,
       orders.isolation === null ? Infinity : orders.staleInMs,
@@ -233,9 +213,8 @@ export class SharedCircuit {
     this.#wake?.cancel();
     this.#wake = null;
     if (soonestMs === Infinity) return;
+    const { clock } = this.#context.settings;
     // A moment later: by then it is too old by every clock's rounding.
-    this.#wake = this.#settings.clock.schedule(soonestMs + 1, () => this.#settle("too old to be believed"));
+    this.#wake = clock.schedule(soonestMs + 1, () => this.#settle("too old to be believed"));
   }
 }
-
-const longestGoodbyeMs = 1_000;

@@ -51,7 +51,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 interface Sent {
   readonly node: TestNode;
   readonly isProbe: boolean;
-  /** Whether it was the fleet's only probe by right: its node has been in contact with the store since it began. */
+  /**
+   * Whether it must be the fleet's only probe: its node has been in contact with the store since
+   * the probe began.
+   */
   inContact: boolean;
   isOver: boolean;
   readonly succeed: () => void;
@@ -146,7 +149,10 @@ class Run {
     if (end === "fails") call.fail();
   }
 
-  /** The store has lost a leader, which believes in its lease for up to a ttl longer: its probe is one by mistake. */
+  /**
+   * The store has lost a leader, which believes in its lease for up to a ttl longer: its probe does
+   * not count as the fleet's.
+   */
   #forget(): void {
     for (const call of this.#sent) call.inContact = false;
     this.#believedUntilMs = this.fleet.clock.now().monoMs + 3_000;
@@ -159,7 +165,10 @@ class Run {
     await this.fleet.clock.advance(0);
   }
 
-  /** The dependency is well, everybody has calls: soon the circuit is closed everywhere, and nobody stands in line. */
+  /**
+   * The dependency is well, and every node has calls: soon the circuit is closed everywhere, and no
+   * node stands in line.
+   */
   async #converges(): Promise<void> {
     const isQuiet = async (): Promise<boolean> => {
       for (const each of this.fleet.nodes) await each.call("ok");
@@ -177,11 +186,11 @@ class Run {
   }
 }
 
-it("whatever happens: no call passes an open circuit, one probe at a time, and all is well in the end", async () => {
+it("under any faults no call passes an open circuit, probes run one at a time, and it closes at last", async () => {
   const property = fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: "max" }), (steps) =>
     new Run().play(steps),
   );
   await fc.assert(property, { numRuns: 60 });
-  // Else it would prove nothing.
+  // A run without these would prove nothing.
   assert.ok(probes > 10, `${probes} probes in all`);
 }, 60_000);

@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => fleet.close());
 
 describe("a store", () => {
-  it("is asked nothing while the circuit is closed and nobody votes, and by no call ever", async () => {
+  it("is asked nothing while the circuit is closed and nobody votes, and never by a call", async () => {
     const nodes = await fleet.opened(3);
     await fleet.clock.advance(2_000);
     await nodes[0].call();
@@ -23,7 +23,8 @@ describe("a store", () => {
       for (const node of nodes) await node.call();
       await fleet.clock.advance(1_000);
     }
-    // Core's looks for a push that was lost in silence: every 30 s, one for the line and one for the orders.
+    // Every 30 s core looks for a push that was lost in silence: once for the line, and once for
+    // the orders.
     for (const { requests } of nodes) expect(requests.filter((call) => call !== "inspect")).toEqual([]);
     for (const { requests } of nodes) expect(requests.length).toBeLessThanOrEqual(2);
 
@@ -36,7 +37,7 @@ describe("a store", () => {
     expect(nodes.map(({ requests }) => requests.length)).toEqual([0, 0, 0]);
   });
 
-  it("that is lost fails no call; each node's own breaker governs, and decides alone", async () => {
+  it("that is lost fails no call; each node's own breaker governs alone", async () => {
     const nodes = await fleet.opened(3);
     const [, , healthy] = nodes;
     for (const { link } of nodes) link.cut();
@@ -104,7 +105,7 @@ describe("a store", () => {
     });
   });
 
-  it("that has lost everything gets a vote of one who only stood by, if that is what it thinks by now", async () => {
+  it("that has lost everything gets a vote of a standby whose own breaker has opened by then", async () => {
     const [a, b, c, d] = (await fleet.open(4)) as [TestNode, TestNode, TestNode, TestNode];
     const late = [c, d].flatMap((node) => [node.begin(), node.begin(), node.begin()]);
     await a.trip();
@@ -124,7 +125,7 @@ describe("a store", () => {
     ]);
   });
 
-  it("whose pushes are lost is found out by polls", async () => {
+  it("whose pushes are lost is followed by polls", async () => {
     const nodes = await fleet.opened(3);
     for (const { link } of nodes) link.dropPushes?.();
     await fleet.untilAll("half-open", 4_000);
@@ -132,15 +133,17 @@ describe("a store", () => {
     expect(await fleet.untilAll("closed", 2_000)).toBeLessThanOrEqual(1_100);
   });
 
-  it("that holds what no leader says: the circuit is closed, and that is told", async () => {
+  it("that holds an unreadable proclamation: the circuit is closed, and an event says why", async () => {
     const [a, b] = await fleet.open(2);
     for (const value of ["garbage", '{"v":1,"state":"open","sequence":1e99}', "[".repeat(3_000)]) {
-      const liar = await b!.coordinator.election("circuit:payments", { candidate: "liar", value }).campaign();
+      const impostor = await b!.coordinator
+        .election("circuit:payments", { candidate: "impostor", value })
+        .campaign();
       await fleet.clock.advance(100);
       expect(a!.breaker.state).toBe("closed");
       expect(await a!.call()).toBe("ok");
       expect(a!.all("degraded").at(-1)).toMatchObject({ what: "line", error: { message: /cannot read/ } });
-      await liar.resign();
+      await impostor.resign();
       await fleet.clock.advance(1_100);
       expect(a!.all("restored").at(-1)).toMatchObject({ what: "line" });
     }

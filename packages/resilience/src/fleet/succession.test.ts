@@ -10,8 +10,8 @@ beforeEach(() => {
 
 afterEach(() => fleet.close());
 
-describe("who leads, and so probes, in turn", () => {
-  it("a leader without calls passes on, so that another's calls may probe", async () => {
+describe("the succession of leaders", () => {
+  it("a leader without calls resigns, so that another node's calls may probe", async () => {
     const [a, b, c] = await fleet.opened(3);
     await fleet.untilAll("half-open");
     await fleet.clock.advance(900);
@@ -22,7 +22,7 @@ describe("who leads, and so probes, in turn", () => {
     await fleet.untilAll("closed");
   });
 
-  it("those without calls do not hold it open: a node that did not vote probes in their stead", async () => {
+  it("voters without calls do not hold it open: a node that did not vote probes in their place", async () => {
     const [, , healthy] = await fleet.opened(3);
     const tookMs = await fleet.until("closed", async () => {
       await healthy!.call();
@@ -32,10 +32,11 @@ describe("who leads, and so probes, in turn", () => {
     await fleet.untilAll("closed");
   });
 
-  it("nor do those who had calls once take the place of one who has some now", async () => {
+  it("nodes that had calls once do not take the place of a node that has calls now", async () => {
     const nodes = await fleet.opened(4);
     for (const node of nodes.slice(0, 2)) await node.call();
-    // Until nothing that was found out is worth a vote any more, and all who had calls have led without any.
+    // By then no opinion is worth a vote any more, and all nodes that had calls have led without
+    // any.
     await fleet.clock.advance(15_000);
     const [, , healthy] = nodes;
     const tookMs = await fleet.until("closed", async () => {
@@ -45,7 +46,7 @@ describe("who leads, and so probes, in turn", () => {
     expect(tookMs).toBeLessThan(8_000);
   });
 
-  it("calls that were refused while it was open last time are none this time", async () => {
+  it("calls refused while it was open last time are no reason to stand this time", async () => {
     const [a, b, c] = await fleet.opened(3);
     await c!.call();
     await fleet.untilAll("half-open");
@@ -60,7 +61,7 @@ describe("who leads, and so probes, in turn", () => {
     expect(await fleet.standing()).toEqual(["a", "b"]);
   });
 
-  it("those to whom alone the dependency is lost do not hold it open, either", async () => {
+  it("nodes for which alone the dependency is lost do not hold it open, either", async () => {
     const nodes = await fleet.opened(4);
     const [a, b, ...healthy] = nodes;
     await fleet.until("closed", async () => {
@@ -73,14 +74,14 @@ describe("who leads, and so probes, in turn", () => {
     expect(probes.flat().filter((outcome) => outcome === "success")).toHaveLength(1);
   });
 
-  it("the last one in line stays, calls or none: a vacancy would close the circuit without a probe", async () => {
+  it("the last node in line stays without calls, too: a vacancy would close the circuit unprobed", async () => {
     const [a, b] = await fleet.opened(2);
     for (const node of [a, b]) await node.call();
     await fleet.untilAll("half-open");
     await fleet.clock.advance(20_000);
     expect(fleet.states).toEqual(["half-open", "half-open"]);
     expect(await fleet.standing()).toHaveLength(1);
-    // Each of them has had its turn, and then there was peace.
+    // Each of them led once, and then no more.
     expect([a, b].map((node) => node.all("leading").length)).toEqual([1, 1]);
     await fleet.until("closed", async () => {
       await a.call();
@@ -112,7 +113,7 @@ describe("who leads, and so probes, in turn", () => {
     expect(fleet.states).toEqual(Array(15).fill("open"));
   });
 
-  it("a leader that has closed the circuit does not wait for ever for one who does not leave", async () => {
+  it("a leader that has closed the circuit does not wait for ever for a voter that stays", async () => {
     const [a, b, c] = await fleet.opened(3);
     const deaf = c!.coordinator.election("circuit:payments", { candidate: "deaf" });
     const standing = deaf.campaign({ metadata: { role: "vote" } });

@@ -9,11 +9,13 @@ import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import { SimClock, withFaults, type Link } from "@leasehold/testing";
 
 import { isBrokenCircuitError } from "../circuit/broken-circuit-error.ts";
-import type { CircuitChange } from "../circuit/circuit-breaker.ts";
-import type { CircuitEvent } from "../base/events.ts";
-import type { FleetEvent } from "./fleet-event.ts";
-import { sharedCircuitBreaker, type SharedCircuitBreaker } from "./shared-circuit-breaker.ts";
-import type { SharedCircuitBreakerOptions } from "./shared-circuit-options.ts";
+import type { CircuitChange, CircuitEvent } from "../circuit/circuit-breaker.ts";
+import { sharedCircuitBreaker } from "./fleet-circuit-breaker.ts";
+import type {
+  FleetEvent,
+  SharedCircuitBreaker,
+  SharedCircuitBreakerOptions,
+} from "./shared-circuit-breaker.ts";
 
 export type TestEvent = CircuitEvent | FleetEvent;
 
@@ -27,7 +29,7 @@ export const testOptions: SharedCircuitBreakerOptions = {
   random: { hex: (count) => systemRandom.hex(count), fraction: () => 0.5 },
 };
 
-/** One node of a test's fleet, with a way to the store that can be cut. */
+/** One node of a test's fleet. Its link to the store can be cut. */
 export class TestNode {
   readonly coordinator: Coordinator;
   readonly link: Link;
@@ -53,7 +55,7 @@ export class TestNode {
     this.breaker.onStateChange((change) => this.changes.push(change));
   }
 
-  /** One call; answers how it ended. */
+  /** Makes one call. Returns how it ended. */
   async call(act: "ok" | "fails" = "ok"): Promise<"ok" | "failed" | "rejected"> {
     const work = (): string => {
       if (act === "fails") throw new Error("the dependency fails");
@@ -101,7 +103,7 @@ export class TestNode {
   }
 }
 
-/** Several nodes in one process, on one store and one clock that stands still until it is told to move. */
+/** Several nodes in one process, on one store and one simulated clock. */
 export class TestFleet {
   readonly clock: SimClock = new SimClock();
   readonly store: MemoryStore = new MemoryStore({ clock: this.clock });
@@ -114,7 +116,7 @@ export class TestFleet {
     return added;
   }
 
-  /** Nodes called a, b, c, …; resolves when all of them have looked once. */
+  /** Adds nodes a, b, c, …. Resolves when all of them have looked once. */
   async open(count: number, options: Partial<SharedCircuitBreakerOptions> = {}): Promise<TestNode[]> {
     const names = Array.from({ length: count }, (_, index) => String.fromCharCode(97 + index));
     const nodes = names.map((name) => this.add(name, options));
@@ -122,7 +124,7 @@ export class TestFleet {
     return nodes;
   }
 
-  /** As `open`, and `a` and then `b` have opened the circuit for all. */
+  /** As `open`; then `a` and `b` open the circuit for all. */
   async opened(count: number): Promise<[TestNode, TestNode, ...TestNode[]]> {
     const nodes = (await this.open(count)) as [TestNode, TestNode, ...TestNode[]];
     await nodes[0].trip();
@@ -140,13 +142,13 @@ export class TestFleet {
     return this.#onlooker.inspect("circuit:payments", { recipe: "election" });
   }
 
-  /** Who stands, by name, the leader first. */
+  /** The nodes in line, the leader first. */
   async standing(): Promise<string[]> {
     const { holders, line } = await this.line();
     return [...holders, ...line].map(({ origin }) => origin?.candidate ?? "?");
   }
 
-  /** Lets time pass in small steps until `condition` holds; answers how many milliseconds it took. Bounded. */
+  /** Lets time pass in small steps until `condition` holds. Returns how many ms it took. */
   async until(what: string, condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<number> {
     for (let passedMs = 0; passedMs <= withinMs; passedMs += 50) {
       if (await condition()) return passedMs;
@@ -166,7 +168,7 @@ export class TestFleet {
     return this.until(state, () => this.states.every((each) => each === state), withinMs);
   }
 
-  /** Ends everything. Throws when a timer is left. */
+  /** Closes all coordinators. Throws when a timer is left. */
   async close(): Promise<void> {
     const coordinators = [this.#onlooker, ...this.nodes.map(({ coordinator }) => coordinator)];
     const closed = Promise.all(coordinators.map((coordinator) => coordinator.close()));

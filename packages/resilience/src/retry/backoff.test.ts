@@ -6,7 +6,7 @@ import { constantBackoff, exponentialBackoff, noBackoff, type Backoff, type Jitt
 
 const draws = 10_000;
 
-/** mulberry32: the same draws in every run, so that a mean that is right today is right tomorrow. */
+/** mulberry32: the same draws in every run. A mean that is right today is right tomorrow. */
 function seeded(seed: number): Random {
   let state = seed >>> 0;
   const fraction = (): number => {
@@ -44,7 +44,10 @@ const shapes = fc.record({
   seed: fc.integer(),
 });
 
-/** Five standard errors of the mean of a uniform distribution: a fair draw is outside once in two million times. */
+/**
+ * Five standard errors of the mean of a uniform distribution: a fair draw is outside once in two
+ * million times.
+ */
 function tolerance(width: number): number {
   return (5 * width) / Math.sqrt(12 * draws) + 1e-9;
 }
@@ -112,7 +115,7 @@ it("none and constant", () => {
   expect(constantBackoff(250)(step)).toBe(250);
 });
 
-it("refuses what makes no backoff", () => {
+it("refuses options out of bounds", () => {
   const refused: [() => unknown, RegExp][] = [
     [() => exponentialBackoff({ initialMs: 0 }), /initialMs must be a finite number above 0; got 0/],
     [() => exponentialBackoff({ initialMs: NaN }), /initialMs/],

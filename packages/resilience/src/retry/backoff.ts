@@ -5,12 +5,12 @@ import { checkDuration, checkNumber, checkOptions } from "../base/arguments.ts";
 export interface BackoffStep {
   /** Which wait it is: 1 before the first retry, or for a circuit's first opening. */
   readonly retry: number;
-  /** What the backoff said last, in milliseconds; 0 at first. */
+  /** What the backoff returned last, in milliseconds; 0 at first. */
   readonly previousMs: number;
   readonly random: Random;
 }
 
-/** How long to wait, in milliseconds. Keeps nothing between calls: one backoff serves any number of them. */
+/** How long to wait, in milliseconds. It keeps no state: one backoff serves any number of calls. */
 export type Backoff = (step: BackoffStep) => number;
 
 /** No wait. */
@@ -18,7 +18,7 @@ export function noBackoff(): Backoff {
   return () => 0;
 }
 
-/** The same wait each time. Many clients that failed together come back together: jitter is better. */
+/** The same wait each time. Clients that failed together come back together: jitter is better. */
 export function constantBackoff(delayMs: number): Backoff {
   checkDuration("delayMs", delayMs);
   return () => delayMs;
@@ -29,7 +29,7 @@ export interface ExponentialBackoffOptions {
   readonly initialMs?: number;
   /** No wait is longer, in milliseconds. Default: 30,000. */
   readonly maxMs?: number;
-  /** What each wait is multiplied by. Default: 2. Not for `decorrelated`, which has a growth of its own. */
+  /** The growth of each wait. Default: 2. Not for `decorrelated`, which has a growth of its own. */
   readonly factor?: number;
   /** Default: `full`. */
   readonly jitter?: Jitter;
@@ -38,14 +38,16 @@ export interface ExponentialBackoffOptions {
 export type Jitter = "none" | "full" | "equal" | "decorrelated";
 
 /**
- * Waits that grow. With `e = min(maxMs, initialMs * factor ^ (retry - 1))`, the jitters are those of Marc Brooker's
- * "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015):
+ * Waits that grow. With `e = min(maxMs, initialMs * factor ^ (retry - 1))`, the jitters are those
+ * of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015):
  *
- * - `none`: e. Truncated binary exponential backoff, as of Ethernet (IEEE 802.3), without its randomness.
- * - `full`: random(0, e). "Full Jitter": spreads a crowd the most; the AWS SDKs' choice.
- * - `equal`: e / 2 + random(0, e / 2). "Equal Jitter": never less than half. Others say half jitter.
- * - `decorrelated`: min(maxMs, random(initialMs, 3 * the previous wait)), the first being random(initialMs, 3 * initialMs).
- *   "Decorrelated Jitter". (Polly and cockatiel call another formula by this name.)
+ * - `none`: e. The truncated binary exponential backoff of Ethernet (IEEE 802.3), without its
+ *   randomness.
+ * - `full`: random(0, e). "Full Jitter": it spreads a crowd the most; the AWS SDKs' choice.
+ * - `equal`: e / 2 + random(0, e / 2). "Equal Jitter": never less than half. Also "half jitter".
+ * - `decorrelated`: min(maxMs, random(initialMs, 3 * the previous wait)); the first one is
+ *   random(initialMs, 3 * initialMs). "Decorrelated Jitter". (Polly and cockatiel use this name for
+ *   another formula.)
  */
 export function exponentialBackoff(options: ExponentialBackoffOptions = {}): Backoff {
   const { initialMs = 100, maxMs = 30_000, factor, jitter = "full" } = checkOptions("options", options);
@@ -78,7 +80,7 @@ export function exponentialBackoff(options: ExponentialBackoffOptions = {}): Bac
   }
 }
 
-/** The next wait. Throws `INVALID_ARGUMENT` for what a backoff of the caller's own must not answer. */
+/** The next wait. Throws `INVALID_ARGUMENT` when a backoff of the caller's returns no duration. */
 export function nextDelayMs(backoff: Backoff, step: BackoffStep): number {
   const delayMs = backoff(step);
   if (typeof delayMs === "number" && delayMs >= 0) return delayMs;

@@ -23,7 +23,7 @@ it("starts full, takes one token per retry, and then refuses", () => {
   expect(budget.tokens).toBe(0);
 });
 
-it("earns by calls: ten deposits of a tenth are one retry, and not one less for the rounding", () => {
+it("grows with calls: ten deposits of a tenth are one retry, and rounding loses none", () => {
   const budget = retryBudget({ ratio: 0.1, minPerSecond: 0, maxTokens: 50, clock });
   drain(budget);
   for (let calls = 0; calls < 9; calls++) budget.deposit();
@@ -45,7 +45,7 @@ it("has a floor per second, however few calls there are", async () => {
   expect(drain(budget)).toBe(6);
 });
 
-it("saves up no more than maxTokens, by calls or by time", async () => {
+it("never exceeds maxTokens, by calls or by time", async () => {
   const budget = retryBudget({ ratio: 1, minPerSecond: 1, maxTokens: 4, clock });
   for (let calls = 0; calls < 1_000; calls++) budget.deposit();
   await clock.advance(3_600_000);
@@ -53,7 +53,7 @@ it("saves up no more than maxTokens, by calls or by time", async () => {
   expect(drain(budget)).toBe(4);
 });
 
-it("never allows more than maxTokens + ratio * calls + minPerSecond * seconds, nor keeps back what is earned", async () => {
+it("allows at most maxTokens + ratio * calls + minPerSecond * seconds retries, and no fewer than earned", async () => {
   const step = fc.oneof(
     fc.record({ calls: fc.integer({ min: 1, max: 50 }) }),
     fc.record({ ms: fc.integer({ min: 1, max: 2_000 }) }),
@@ -96,7 +96,7 @@ it("never allows more than maxTokens + ratio * calls + minPerSecond * seconds, n
   );
 });
 
-it("refuses what makes no budget", () => {
+it("refuses options out of bounds", () => {
   expect(() => retryBudget({ ratio: -1 })).toThrow("ratio must be a finite number at least 0");
   expect(() => retryBudget({ minPerSecond: NaN })).toThrow("minPerSecond must be");
   expect(() => retryBudget({ maxTokens: 0 })).toThrow("maxTokens must be a finite number at least 1; got 0");

@@ -5,30 +5,32 @@ import { checkNumber, checkOptions } from "../base/arguments.ts";
 export interface RetryBudgetOptions {
   /** Retries per call, in the long run. Default: 0.2, as in Finagle, Envoy and Linkerd. */
   readonly ratio?: number;
-  /** Retries per second that are allowed however few calls there are. Default: 10, as in Finagle and Linkerd. */
+  /** Retries per second, however few calls there are. Default: 10, as in Finagle and Linkerd. */
   readonly minPerSecond?: number;
-  /** What may be saved up: so many retries may follow each other at once. Default: 10 s of the floor, at least 10. */
+  /** How many retries may follow each other at once. Default: 10 s of the floor, at least 10. */
   readonly maxTokens?: number;
   readonly clock?: Clock;
 }
 
 /**
- * How many retries a dependency bears, for all who call it: hand the same budget to each of their policies. Without one, a
- * dependency that fails under its load is given four times that load by `maxRetries: 3`, and stays down.
+ * How many retries a dependency bears, for all who call it: give the same budget to each of their
+ * policies. Without one, `maxRetries: 3` puts four times the load on a dependency that fails under
+ * its load, and it stays down.
  *
- * A token bucket: each call deposits `ratio` tokens, each second `minPerSecond`, each retry withdraws one. So over any time
- * there are at most `maxTokens + ratio * calls + minPerSecond * seconds` retries. Starts full.
+ * A token bucket: each call deposits `ratio` tokens, each second `minPerSecond`, each retry
+ * withdraws one. So over any time there are at most `maxTokens + ratio * calls + minPerSecond *
+ * seconds` retries. It starts full.
  */
 export interface RetryBudget {
-  /** What is there at this look. */
+  /** How many tokens there are now. */
   readonly tokens: number;
-  /** One call was made. `retry` does that; do it yourself for calls that are sent without it. */
+  /** One call was made. `retry` says so itself; say so for calls that are sent without it. */
   deposit(): void;
-  /** Asks for one retry. False: there is none left, and the call's failure stands. */
+  /** Asks for one retry. False: none is left, and the call's failure stands. */
   withdraw(): boolean;
 }
 
-/** Sums of fractions: ten deposits of 0.1 make a token. */
+/** For sums of fractions: ten deposits of 0.1 make a token. */
 const roundingError = 1e-9;
 
 /** Throws `INVALID_ARGUMENT`. */
@@ -55,7 +57,7 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
     get tokens() {
       return refill();
     },
-    // Every call comes by here: the clock, and the cap, are for when somebody asks.
+    // On every call's path: the clock and the cap wait until somebody asks.
     deposit: () => {
       tokens += ratio;
     },

@@ -1,11 +1,5 @@
-import {
-  invalidArgument,
-  isLeaseholdError,
-  systemClock,
-  systemRandom,
-  type Clock,
-  type Random,
-} from "@leasehold/core";
+import { invalidArgument, isLeaseholdError, systemClock, systemRandom } from "@leasehold/core";
+import type { Clock, Random } from "@leasehold/core";
 
 import {
   checkDuration,
@@ -15,31 +9,32 @@ import {
   checkOptions,
   checkText,
 } from "../base/arguments.ts";
-import { exponentialBackoff, type Backoff } from "./backoff.ts";
-import type { RetryEvent } from "../base/events.ts";
-import { isRetriedByDefault } from "./never-retried.ts";
 import type { Failure } from "../base/policy.ts";
+import { exponentialBackoff, type Backoff } from "./backoff.ts";
+import { isRetriedByDefault } from "./never-retried.ts";
 import type { RetryBudget } from "./retry-budget.ts";
+import type { RetryEvent } from "./retry-outcome.ts";
 
 export interface RetryOptions {
   /** For events. Low cardinality: the dependency's name, not a key's. Default: `retry`. */
   readonly name?: string;
   /** How often at most after the first call; Infinity is allowed. Default: 3, so 4 calls. */
   readonly maxRetries?: number;
-  /** How long to wait before each retry. Default: `exponentialBackoff()`, from 100 ms, with full jitter. */
+  /** The wait before each retry. Default: `exponentialBackoff()`, from 100 ms, with full jitter. */
   readonly backoff?: Backoff;
-  /** Which errors are worth another attempt. Default: all that may be (see `retry`) but `OUTCOME_UNKNOWN`. */
+  /** Which errors to retry. Default: all that may be (see `retry`) but `OUTCOME_UNKNOWN`. */
   readonly retryIf?: (error: unknown) => boolean;
-  /** Which values are. Default: none. The last one is given back when there are no more retries. */
+  /** Which values to retry. Default: none. After the last retry the value is returned as it is. */
   readonly retryIfResult?: (value: unknown) => boolean;
   /**
-   * How long the other side asks us to wait, in milliseconds, such as by a `Retry-After` header: the wait is at least that.
-   * What is not a number of 0 or more says nothing. Default: the `retryAfterMs` of a `LeaseholdError`.
+   * How long the other side asks us to wait, in milliseconds, such as by a `Retry-After` header:
+   * the wait is at least that. What is not a number of 0 or more is ignored. Default: the
+   * `retryAfterMs` of a `LeaseholdError`.
    */
   readonly retryAfter?: (failure: Failure) => number | null | undefined;
   /** No such wish counts for more than this, in milliseconds. Default: 30,000. */
   readonly maxRetryAfterMs?: number;
-  /** How long all attempts and waits of a call may take together, in milliseconds. Default: no limit. */
+  /** How long all attempts and waits may take together, in milliseconds. Default: no limit. */
   readonly deadlineMs?: number;
   /** How long one attempt may take, in milliseconds. Default: no limit. */
   readonly attemptTimeoutMs?: number;
@@ -51,68 +46,43 @@ export interface RetryOptions {
 }
 
 /** The options, complete and checked. */
-export interface RetrySettings {
-  readonly name: string;
-  readonly maxRetries: number;
-  readonly backoff: Backoff;
-  readonly retryIf: (error: unknown) => boolean;
-  readonly retryIfResult: ((value: unknown) => boolean) | undefined;
-  readonly retryAfter: (failure: Failure) => number | null | undefined;
-  readonly maxRetryAfterMs: number;
-  readonly deadlineMs: number;
-  readonly attemptTimeoutMs: number;
-  readonly budget: RetryBudget | undefined;
-  readonly onEvent: ((event: RetryEvent) => void) | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-}
+export type RetrySettings = Required<Omit<RetryOptions, "retryIfResult" | "budget" | "onEvent">> &
+  Pick<RetryOptions, "retryIfResult" | "budget" | "onEvent">;
 
 /** Throws `INVALID_ARGUMENT`. */
 export function readRetryOptions(options: RetryOptions): RetrySettings {
-  const {
-    name = "retry",
-    maxRetries = 3,
-    backoff = exponentialBackoff(),
-    retryIf = isRetriedByDefault,
-    retryIfResult,
-    retryAfter = askedByError,
-    maxRetryAfterMs = 30_000,
-    deadlineMs = Infinity,
-    attemptTimeoutMs = Infinity,
-    budget,
-    onEvent,
-    clock = systemClock,
-    random = systemRandom,
-  } = checkOptions("options", options);
-  checkText("name", name);
+  const settings: RetrySettings = { ...defaults, ...given(checkOptions("options", options)) };
+  const { maxRetries, deadlineMs, attemptTimeoutMs, budget } = settings;
+  checkText("name", settings.name);
   checkNumber("maxRetries", maxRetries, { atLeast: 0, whole: true, infinite: true });
-  checkFunction("backoff", backoff);
-  checkFunction("retryIf", retryIf);
-  checkOptionalFunction("retryIfResult", retryIfResult);
-  checkFunction("retryAfter", retryAfter);
-  checkDuration("maxRetryAfterMs", maxRetryAfterMs);
+  checkFunction("backoff", settings.backoff);
+  checkFunction("retryIf", settings.retryIf);
+  checkOptionalFunction("retryIfResult", settings.retryIfResult);
+  checkFunction("retryAfter", settings.retryAfter);
+  checkDuration("maxRetryAfterMs", settings.maxRetryAfterMs);
   for (const [what, value] of Object.entries({ deadlineMs, attemptTimeoutMs }))
     checkNumber(what, value, { above: 0, infinite: true });
   if (budget !== undefined && typeof checkOptions("budget", budget).withdraw !== "function")
     throw invalidArgument("budget must be what retryBudget() answers.");
-  checkOptionalFunction("onEvent", onEvent);
-  return {
-    name,
-    maxRetries,
-    backoff,
-    retryIf,
-    retryIfResult,
-    retryAfter,
-    maxRetryAfterMs,
-    deadlineMs,
-    attemptTimeoutMs,
-    budget,
-    onEvent,
-    clock,
-    random,
-  };
+  checkOptionalFunction("onEvent", settings.onEvent);
+  return settings;
 }
 
-function askedByError(failure: Failure): number | undefined {
-  return "error" in failure && isLeaseholdError(failure.error) ? failure.error.retryAfterMs : undefined;
+const defaults = {
+  name: "retry",
+  maxRetries: 3,
+  backoff: exponentialBackoff(),
+  retryIf: isRetriedByDefault,
+  retryAfter: (failure: Failure) =>
+    "error" in failure && isLeaseholdError(failure.error) ? failure.error.retryAfterMs : undefined,
+  maxRetryAfterMs: 30_000,
+  deadlineMs: Infinity,
+  attemptTimeoutMs: Infinity,
+  clock: systemClock,
+  random: systemRandom,
+};
+
+/** An option that is `undefined` was not given: its default counts. */
+function given<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }

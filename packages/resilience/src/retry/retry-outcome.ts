@@ -1,3 +1,5 @@
+import type { Failure } from "../base/policy.ts";
+
 /** Why a retry tries no more. */
 export type GivingUp =
   /** `maxRetries` have been made. */
@@ -8,8 +10,29 @@ export type GivingUp =
   | "deadline"
   /** The caller's signal aborted. */
   | "aborted"
-  /** Trying again is of no use, or of no good: see `retry`. */
+  /** Another attempt is of no use, or does harm: see `retry`. */
   | "not-retryable";
+
+/** What a retry did; on the channel `leasehold:retry`. A call that succeeds at once is no event. */
+export type RetryEvent =
+  /** An attempt failed, and another one follows in `delayMs`. */
+  | {
+      readonly type: "retrying";
+      /** The policy's name. Low cardinality: fit for a metric's label. */
+      readonly retry: string;
+      /** Which attempt has failed; 1 is the first call. */
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly failure: Failure;
+    }
+  /** The call fails with what its last attempt failed with. */
+  | {
+      readonly type: "gave-up";
+      readonly retry: string;
+      readonly attempts: number;
+      readonly reason: GivingUp;
+      readonly failure: Failure;
+    };
 
 export interface RetryOutcome {
   /** How many attempts were made, the first call included. */
@@ -21,9 +44,9 @@ export interface RetryOutcome {
 const outcomes = new WeakMap<object, RetryOutcome>();
 
 /**
- * What a retry has to say of the error that it rejected with, or of the value that it gave back although it counts as a
- * failure: always the very one that the last attempt ended with. Undefined if no retry gave up on it, and for primitives.
- * Where retries are nested, the outermost speaks.
+ * Why a retry gave up on the error that it rejected with, or on the value that it returned although
+ * the value counts as a failure. Ask with the very error or value that the last attempt ended with.
+ * Undefined if no retry gave up on it, and for primitives. Of nested retries the outermost answers.
  */
 export function retryOutcome(errorOrValue: unknown): RetryOutcome | undefined {
   return isObject(errorOrValue) ? outcomes.get(errorOrValue) : undefined;

@@ -7,7 +7,8 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { constantBackoff, exponentialBackoff } from "./backoff.ts";
 import { retryBudget } from "./retry-budget.ts";
 import { retryOutcome } from "./retry-outcome.ts";
-import { retry, type RetryContext } from "./retry.ts";
+import type { RetryContext } from "./call-limits.ts";
+import { retry } from "./retry.ts";
 
 let clock: SimClock;
 
@@ -17,12 +18,12 @@ beforeEach(() => {
 
 const nowMs = (): number => clock.now().monoMs;
 
-/** Work that takes this long, then fails; it may not care for its signal. */
+/** Work that fails after this time. It may ignore its signal. */
 function slow(ms: number, error: unknown = new Error("slow failure")): () => Promise<never> {
   return () => new Promise((_, reject) => clock.schedule(ms, () => reject(error as Error)));
 }
 
-/** Never ends by itself, and ends at once when it is told to. */
+/** Never ends by itself, and ends at once when its signal aborts. */
 function obedient({ signal }: RetryContext): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 }
@@ -62,7 +63,7 @@ describe("an abort", () => {
     expect(fn).not.toHaveBeenCalled();
   });
 
-  it("during an attempt reaches the work, whose own end counts: an error is not tried again", async () => {
+  it("during an attempt reaches the work, and an error of the work is not retried", async () => {
     const aborter = new AbortController();
     const fn = vi.fn<typeof obedient>(obedient);
     const call = rejection(retry({ clock, attemptTimeoutMs: 5_000 }).execute(fn, aborter.signal));
@@ -73,7 +74,7 @@ describe("an abort", () => {
     expect([clock.pending, getEventListeners(aborter.signal, "abort")]).toEqual([0, []]);
   });
 
-  it("during an attempt: an error of the work's own is the one that is told, and no retry is paid for", async () => {
+  it("during an attempt: the call rejects with the work's own error, and the budget pays no retry", async () => {
     const aborter = new AbortController();
     const budget = retryBudget({ ratio: 0, minPerSecond: 1e-9, maxTokens: 5, clock });
     const error = new Error("rolled back");
@@ -86,7 +87,7 @@ describe("an abort", () => {
     expect(budget.tokens).toBe(5);
   });
 
-  it("during an attempt that succeeds all the same changes nothing: what was done was done", async () => {
+  it("during an attempt that succeeds all the same changes nothing", async () => {
     const aborter = new AbortController();
     const call = retry({ clock }).execute(async () => {
       aborter.abort(new Error("stop"));
@@ -95,7 +96,7 @@ describe("an abort", () => {
     expect(await call).toBe("charged");
   });
 
-  it("that the work ignores until its time is over is still an abort", async () => {
+  it("that the work ignores until its time limit is still an abort", async () => {
     const aborter = new AbortController();
     const fn = vi.fn<typeof stubborn>(stubborn);
     const call = rejection(retry({ clock, attemptTimeoutMs: 5_000 }).execute(fn, aborter.signal));
@@ -117,7 +118,7 @@ describe("an abort", () => {
 });
 
 describe("the time of an attempt", () => {
-  it("aborts its signal, and goes on at once although the work does not care", async () => {
+  it("aborts its signal, and the retry goes on at once although the work ignores it", async () => {
     const signals: AbortSignal[] = [];
     const settings = { clock, attemptTimeoutMs: 300, maxRetries: 1, backoff: constantBackoff(50) };
     const call = rejection(
@@ -138,7 +139,7 @@ describe("the time of an attempt", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("is no abort: what the work rejects with on being told is not what counts", async () => {
+  it("is no abort: what the work rejects with when its signal aborts does not count", async () => {
     let calls = 0;
     const call = retry({ clock, attemptTimeoutMs: 300, backoff: constantBackoff(1) }).execute((context) =>
       (calls += 1) < 3 ? obedient(context) : "back",
@@ -147,13 +148,13 @@ describe("the time of an attempt", () => {
     expect(await call).toBe("back");
   });
 
-  it("leaves no timer and no listener when it was enough", async () => {
+  it("leaves no timer and no listener when the attempt ended in time", async () => {
     const { signal } = new AbortController();
     expect(await retry({ clock, attemptTimeoutMs: 300 }).execute(() => "done", signal)).toBe("done");
     expect([clock.pending, getEventListeners(signal, "abort")]).toEqual([0, []]);
   });
 
-  it("keeps the process alive for those who wait, as does a backoff", async () => {
+  it("keeps the process alive while a caller waits, as a backoff does", async () => {
     const kept: unknown[] = [];
     const watched: Clock = {
       now: () => clock.now(),
@@ -178,7 +179,7 @@ describe("the time of an attempt", () => {
     ]);
   });
 
-  it("says what is left, also when looked at later", async () => {
+  it("says what is left, also when it is read later", async () => {
     const seen: number[] = [];
     const call = retry({
       clock,
@@ -194,13 +195,13 @@ describe("the time of an attempt", () => {
     const failed = rejection(call);
     await clock.advance(1_000);
     await failed;
-    // 0 to 100, 150 to 250, 300 to 400: the last one has what the deadline leaves.
+    // Attempts at 0 to 100, 150 to 250, 300 to 400: the last one has what the deadline leaves.
     expect(seen).toEqual([300, 200, 250, 150, 100, 0]);
   });
 });
 
 describe("the deadline", () => {
-  it("ends the attempt that runs, with an error that says so", async () => {
+  it("ends the running attempt with an error that says so", async () => {
     const call = rejection(retry({ clock, deadlineMs: 1_000 }).execute(stubborn));
     await clock.advance(1_000);
     const error = await call;
@@ -209,13 +210,13 @@ describe("the deadline", () => {
     expect(nowMs()).toBe(1_000);
   });
 
-  it("is what has ended an attempt whose own time was over at the same moment", async () => {
+  it("has ended an attempt whose own time was over at the same moment", async () => {
     const call = rejection(retry({ clock, deadlineMs: 300, attemptTimeoutMs: 300 }).execute(stubborn));
     await clock.advance(300);
     expect(await call).toMatchObject({ limit: "deadline" });
   });
 
-  it("has passed when its timer says so, though the clock be a fraction of a millisecond behind", async () => {
+  it("has passed when its timer fires, even if the clock is a fraction of a millisecond behind", async () => {
     const hasty: Clock = {
       now: () => clock.now(),
       schedule: (delayMs, callback) => clock.schedule(delayMs - 0.4, callback),
@@ -228,7 +229,7 @@ describe("the deadline", () => {
     expect(fn).toHaveBeenCalledTimes(1);
   });
 
-  it("no wait begins that would reach it: the failure is told at once", async () => {
+  it("no wait begins that would reach it: the call rejects at once", async () => {
     const error = new Error("x");
     const fn = vi.fn<() => Promise<never>>(slow(100, error));
     const call = rejection(retry({ clock, deadlineMs: 1_000, backoff: constantBackoff(900) }).execute(fn));
@@ -238,7 +239,7 @@ describe("the deadline", () => {
     expect(retryOutcome(error)).toEqual({ attempts: 1, reason: "deadline" });
   });
 
-  it("a process that was late does not begin another attempt", async () => {
+  it("a process that woke late does not begin another attempt", async () => {
     const error = new Error("x");
     const fn = vi.fn<() => Promise<never>>(() => Promise.reject(error));
     const call = rejection(retry({ clock, deadlineMs: 1_000, backoff: constantBackoff(500) }).execute(fn));
@@ -250,7 +251,7 @@ describe("the deadline", () => {
     expect(retryOutcome(error)).toEqual({ attempts: 1, reason: "deadline" });
   });
 
-  it("of a single call counts, too: the earlier one; one that has passed is not even begun", async () => {
+  it("of a single call counts if it is the earlier one; after it no attempt begins", async () => {
     const both = retry({ clock, deadlineMs: 1_000 });
     const inMs = (ms: number): { deadline: number } => ({ deadline: clock.now().wallMs + ms });
     const early = rejection(both.execute(stubborn, undefined, inMs(300)));
@@ -288,8 +289,8 @@ describe("the deadline", () => {
       wishMs: fc.option(fc.integer({ min: 0, max: 10_000 }), { nil: undefined }),
       works: fc.array(
         fc.record({
-          // Time passes with every attempt: where neither the work nor the wait took any, a clock that stands still would see
-          // retries for ever.
+          // Time passes with every attempt. If neither the work nor the wait took any, a clock that
+          // stands still would see retries for ever.
           ms: fc.integer({ min: 5, max: 3_000 }),
           how: fc.constantFrom("fails", "obeys", "never", "succeeds"),
         }),
@@ -333,7 +334,7 @@ describe("the deadline", () => {
           expect(settledMs).toBeLessThanOrEqual(deadlineMs);
           for (const ms of begun) expect(ms).toBeLessThan(deadlineMs);
           for (const [told, left] of remaining) expect(told).toBeCloseTo(left, 6);
-          // What is pending is the work's own: it was told, and did not care.
+          // What is pending is the work's own: it ignored its signal.
           await clock.advance(4_000);
           expect(clock.pending).toBe(0);
         },

@@ -6,12 +6,12 @@ import * as cockatiel from "cockatiel";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { constantBackoff, exponentialBackoff, noBackoff } from "./backoff.ts";
-import { circuitBreaker } from "../circuit/circuit-breaker.ts";
-import type { RetryEvent } from "../base/events.ts";
+import { circuitBreaker } from "../circuit/local-circuit-breaker.ts";
 import type { RetryOptions } from "./retry-options.ts";
-import { retryOutcome } from "./retry-outcome.ts";
+import { retryOutcome, type RetryEvent } from "./retry-outcome.ts";
 import { retryBudget } from "./retry-budget.ts";
-import { retry, type RetryContext, type RetryPolicy } from "./retry.ts";
+import type { RetryContext } from "./call-limits.ts";
+import { retry, type RetryPolicy } from "./retry.ts";
 
 let clock: SimClock;
 let events: RetryEvent[];
@@ -26,7 +26,7 @@ function policy(options: RetryOptions = {}): RetryPolicy {
   return retry({ backoff: constantBackoff(100), clock, onEvent, ...options });
 }
 
-/** Starts a call, lets its waits pass, and answers how it ended. */
+/** Starts a call, lets its waits pass, and returns how it ended. */
 async function ended<T>(call: Promise<T>, ms = 60_000): Promise<PromiseSettledResult<T>> {
   const settled = Promise.allSettled([call]);
   await clock.advance(ms);
@@ -44,7 +44,7 @@ function failing(...errors: unknown[]): () => Promise<string> {
 
 const gaveUp = (): RetryEvent | undefined => events.find(({ type }) => type === "gave-up");
 
-describe("what is tried again", () => {
+describe("retried", () => {
   it("a failure, until it succeeds; the context counts the attempts from 1", async () => {
     const contexts: RetryContext[] = [];
     const work = failing(new Error("1"), new Error("2"));
@@ -77,7 +77,7 @@ describe("what is tried again", () => {
     expect(fn).toHaveBeenCalledTimes(2);
   });
 
-  it("values that retryIfResult picks; the last one is given back, with its outcome", async () => {
+  it("values that retryIfResult picks; the last one is returned, with its outcome", async () => {
     const responses = [{ status: 503 }, { status: 502 }, { status: 500 }];
     const last = responses.at(-1)!;
     const retryIfResult = (value: unknown): boolean => (value as { status: number }).status >= 500;
@@ -99,7 +99,7 @@ describe("what is tried again", () => {
   });
 });
 
-describe("never tried again, whatever retryIf says", () => {
+describe("never retried, whatever retryIf says", () => {
   const open = circuitBreaker({ name: "open", window: { type: "consecutive", failures: 1 } });
   const refused = async (): Promise<unknown> => {
     await open.execute(failing(new Error("opens it"))).catch(() => undefined);
@@ -162,7 +162,7 @@ describe("what it rejects with", () => {
   });
 });
 
-describe("what the other side asks for", () => {
+describe("a wish of the server to wait longer", () => {
   const delays = (): number[] =>
     events.flatMap((event) => (event.type === "retrying" ? [event.delayMs] : []));
 
@@ -209,7 +209,7 @@ describe("what the other side asks for", () => {
 });
 
 describe("the budget", () => {
-  it("is shared; when it is used up the original error stands, with the reason", async () => {
+  it("is shared; when it is used up, the call rejects with the original error, and the reason", async () => {
     const budget = retryBudget({ ratio: 0.1, minPerSecond: 0, maxTokens: 3, clock });
     const [one, other] = [policy({ budget }), policy({ budget, maxRetries: 9 })];
     const error = new Error("down");
@@ -217,12 +217,12 @@ describe("the budget", () => {
     await ended(one.execute(failing(new Error("a"), new Error("b"))));
     const result = await ended(other.execute(fn));
     expect(result.status === "rejected" && result.reason).toBe(error);
-    // Two of the three tokens went to the first call; its deposit met a full bucket.
+    // The first call withdrew two of the three tokens. Its deposit met a full bucket.
     expect(fn).toHaveBeenCalledTimes(2);
     expect(retryOutcome(error)).toEqual({ attempts: 2, reason: "budget" });
   });
 
-  it("earns by each call, not by each attempt", async () => {
+  it("grows with each call, not with each attempt", async () => {
     const budget = retryBudget({ ratio: 0.25, minPerSecond: 0, maxTokens: 9, clock });
     while (budget.withdraw());
     for (let calls = 0; calls < 3; calls++) await ended(policy({ budget }).execute(() => 1));
@@ -231,7 +231,7 @@ describe("the budget", () => {
     expect(budget.tokens).toBe(0);
   });
 
-  it("pays for retries that are made, not for those that cannot be", async () => {
+  it("pays for retries that are made, not for those that are impossible", async () => {
     const budget = retryBudget({ ratio: 0, minPerSecond: 1e-9, maxTokens: 5, clock });
     const work = (): Promise<never> => Promise.reject(new Error("x"));
     await ended(policy({ budget, maxRetries: 0 }).execute(work));
@@ -241,7 +241,7 @@ describe("the budget", () => {
 });
 
 describe("events", () => {
-  it("tells each retry, and the end of trying; nothing of a call that succeeds at once", async () => {
+  it("tell each retry, and why a call gave up; nothing of a call that succeeds at once", async () => {
     const error = new Error("x");
     await ended(policy().execute(() => 1));
     expect(events).toEqual([]);
@@ -279,7 +279,7 @@ describe("events", () => {
     warn.mockRestore();
   });
 
-  it("onSuccess and onFailure speak once per call, with its duration", async () => {
+  it("onSuccess and onFailure are called once per call, with its duration", async () => {
     const heard: unknown[] = [];
     const retrying = policy({ maxRetries: 1 });
     const success = retrying.onSuccess((event) => heard.push(event));
@@ -294,14 +294,14 @@ describe("events", () => {
   });
 });
 
-it("a call that nobody can end has a signal that keeps no listener: it outlives all calls", async () => {
+it("a call without a signal gets a signal that keeps no listener, since it outlives all calls", async () => {
   const signal = await policy().execute((context) => context.signal);
   signal.addEventListener("abort", () => undefined);
   expect(signal).toBeInstanceOf(AbortSignal);
   expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
-it("a wait of nothing still lets timers and aborts have their turn", async () => {
+it("a wait of 0 still lets timers and aborts have their turn", async () => {
   const aborter = new AbortController();
   const call = retry({ maxRetries: Infinity, backoff: noBackoff() }).execute(
     () => Promise.reject(new Error("x")),

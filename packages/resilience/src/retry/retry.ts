@@ -1,33 +1,21 @@
 import { sleep } from "@leasehold/core";
 
-import { checkFunction, checkNumber, checkOptions, checkSignal } from "../base/arguments.ts";
-import { nextDelayMs } from "./backoff.ts";
-import { CallLimits } from "../base/call-limits.ts";
-import type { RetryEvent } from "../base/events.ts";
+import { checkNumber, checkOptions } from "../base/arguments.ts";
+import { checkCall, neverAborts } from "../base/call-signal.ts";
 import { eventSink, Listeners } from "../base/listeners.ts";
-import { neverAborts } from "../base/never-aborts.ts";
-import { isNeverRetried } from "./never-retried.ts";
-import type {
-  Failure,
-  FailureEvent,
-  Policy,
-  PolicyContext,
-  PolicyEvent,
-  SuccessEvent,
-} from "../base/policy.ts";
-import { readRetryOptions, type RetryOptions, type RetrySettings } from "./retry-options.ts";
-import { noteOutcome, type GivingUp } from "./retry-outcome.ts";
+import type { Failure, FailureEvent, Policy, PolicyEvent, SuccessEvent } from "../base/policy.ts";
 import { TimeoutError } from "../base/time-limit.ts";
-
-export interface RetryContext extends PolicyContext {
-  /** Which attempt this is: 1 for the first call. */
-  readonly attempt: number;
-  /** What this attempt has left at this look, in milliseconds, to be sent along to others; Infinity without a time limit. */
-  readonly remainingMs: number;
-}
+import { nextDelayMs } from "./backoff.ts";
+import { CallLimits, type RetryContext } from "./call-limits.ts";
+import { isNeverRetried } from "./never-retried.ts";
+import { readRetryOptions, type RetryOptions, type RetrySettings } from "./retry-options.ts";
+import { noteOutcome, type GivingUp, type RetryEvent } from "./retry-outcome.ts";
 
 export interface RetryCallOptions {
-  /** When this call must be over, in milliseconds since the epoch by this host's clock. With `deadlineMs` the earlier counts. */
+  /**
+   * When this call must be over, in milliseconds since the epoch by this host's clock. With
+   * `deadlineMs` the earlier one counts.
+   */
   readonly deadline?: number;
 }
 
@@ -36,9 +24,10 @@ export interface RetryPolicy extends Policy<RetryContext> {
   /**
    * Calls `fn`, and again while it fails and a retry may help.
    *
-   * Rejects with what the last attempt failed with, never with a wrapping of it (`retryOutcome` tells the attempts and why
-   * there were no more); with the signal's reason when it aborted during a wait or before the first attempt; with a
-   * `TimeoutError` when time was over during an attempt; with `INVALID_ARGUMENT`.
+   * Rejects with what the last attempt failed with, never with a wrapping of it; `retryOutcome`
+   * tells how many attempts there were, and why no more. Rejects with the signal's reason when the
+   * signal aborted during a wait or before the first attempt; with a `TimeoutError` when time was
+   * over during an attempt; with `INVALID_ARGUMENT`.
    */
   execute<T>(
     fn: (context: RetryContext) => PromiseLike<T> | T,
@@ -50,12 +39,14 @@ export interface RetryPolicy extends Policy<RetryContext> {
 /**
  * Tries again. What `fn` does must be harmless to repeat, or guarded by an idempotency key.
  *
- * Never retried, whatever `retryIf` says: an open circuit (of this package or of cockatiel), an abort, a lost lease, a stale
- * token, an idempotency key that was used otherwise, taken over, or has a failure stored, invalid arguments, a closed
- * coordinator, and errors of ours that say they are permanent.
+ * Never retried, whatever `retryIf` says: an open circuit (of this package or of cockatiel), an
+ * abort, a lost lease, a stale token, an idempotency key that was used otherwise, was taken over or
+ * has a failure stored, invalid arguments, a closed coordinator, and errors of this SDK that are
+ * `permanent`.
  *
- * When the time of an attempt is over its signal aborts, and the retry goes on at once: an `fn` that ignores its signal then
- * runs beside its next attempt. An abort by the caller ends a wait at once; during an attempt it is `fn` that must end.
+ * When the time of an attempt is over, its signal aborts, and the retry goes on at once: an `fn`
+ * that ignores its signal then runs beside its next attempt. An abort by the caller ends a wait at
+ * once; an attempt under way goes on until `fn` ends it.
  *
  * Throws `INVALID_ARGUMENT`.
  */
@@ -90,8 +81,7 @@ class Retry implements RetryPolicy {
     options?: RetryCallOptions,
   ): Promise<T> {
     const { retryIfResult, backoff, budget, clock, random } = this.#settings;
-    checkFunction("fn", fn);
-    if (signal !== neverAborts) checkSignal(signal).throwIfAborted();
+    checkCall(fn, signal);
     const startMs = this.#succeeded.any || this.#failed.any ? this.#nowMs() : null;
     const limits = this.#isTimed || options !== undefined ? this.#limits(options) : null;
     if (limits !== null && limits.remainingMs <= 0) {
@@ -122,11 +112,11 @@ class Retry implements RetryPolicy {
         backoffMs = nextDelayMs(backoff, { retry: attempt, previousMs: backoffMs, random });
         const delayMs = Math.max(backoffMs, this.#wishedMs(failure));
         if (limits !== null && delayMs >= limits.remainingMs) reason = "deadline";
-        // Asked last: a token is for a retry that is made.
+        // The budget is asked last: a token is for a retry that is made.
         else if (budget?.withdraw() === false) reason = "budget";
         else {
           this.#emit({ type: "retrying", retry: this.name, attempt, delayMs, failure });
-          // Also without a wait by way of the clock: attempts that follow each other at once would never let a timer fire.
+          // A wait of 0 takes a timer, too: attempts in a row would never let another timer fire.
           await sleep(clock, delayMs, signal, { keepAlive: true });
           if (signal.aborted) [failure, reason] = [{ error: signal.reason }, "aborted"];
           // The wait was to end before the deadline, but this process was late.
@@ -158,7 +148,7 @@ class Retry implements RetryPolicy {
     return attempt > maxRetries ? "exhausted" : null;
   }
 
-  /** What a server asks for is its wish: never a reason to wait longer than we are ready to, nor to trip over nonsense. */
+  /** A server may ask for a longer wait, but for none beyond our limit. Nonsense is ignored. */
   #wishedMs(failure: Failure): number {
     const wishedMs = this.#settings.retryAfter(failure);
     if (typeof wishedMs !== "number" || !(wishedMs > 0)) return 0;

@@ -55,6 +55,12 @@ export interface Harness {
   /** So much time passes while this process can do nothing: its event loop is blocked. Default: a busy loop. */
   readonly block?: (ms: number) => void;
   readonly store?: StoreControl;
+  /**
+   * The longest time, in milliseconds, for which the machine gave this process or the store no turn since that moment of
+   * `process.hrtime.bigint()`. A case that fails in a run with a stall of more than a quarter of the ttl proves nothing:
+   * it says so, and is run again, three times at most. Default: there are no stalls, and every failure counts.
+   */
+  readonly stalledMs?: (sinceNs: bigint) => number;
   /** Case names that this store cannot meet, each with the reason. They are skipped, counted, and named. */
   readonly exempt?: Readonly<Record<string, string>>;
 }

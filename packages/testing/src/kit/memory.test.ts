@@ -20,7 +20,8 @@ testBackend(
         const claims = resources.map((resource) => store.inspect(resource));
         return claims.flatMap(({ holders, line }) => [...holders, ...line]).map(({ owner }) => owner);
       },
-      deleteClaim: async (resource, owner) => void store.release({ resource, owner, timeoutMs: 0 }),
+      deleteClaim: async (resource, owner) =>
+        void store.release({ resource: { name: resource, announce: true }, owner, timeoutMs: 0 }),
     },
   },
   { describe, it },

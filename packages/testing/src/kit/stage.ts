@@ -6,6 +6,7 @@ import {
   encodeName,
   type AcquireRequest,
   type Backend,
+  type ClaimRef,
   type Coordinator,
   type CoordinatorOptions,
   type Granted,
@@ -29,6 +30,12 @@ export interface Process {
   readonly events: LeaseholdEvent[];
   readonly link: Link;
 }
+
+/** Parts of an acquire request; what is the resource's own is named beside them. */
+export type RequestOverrides = Partial<Omit<AcquireRequest, "resource">> & {
+  readonly capacity?: number;
+  readonly announce?: boolean;
+};
 
 /** What one case plays on: fresh names, fresh processes, and everything taken down after it. */
 export class Stage {
@@ -103,10 +110,11 @@ export class Stage {
   }
 
   /** An acquire request with defaults: a lock, willing to wait. */
-  request(resource: string, overrides: Partial<AcquireRequest> = {}): AcquireRequest {
-    const { ttlMs } = this;
-    const fixed = { capacity: 1, weight: 1, queue: true, value: "", maxWaiters: 1000, timeoutMs: 5_000 };
-    return { resource, owner: this.owner(), ttlMs, ...fixed, ...overrides };
+  request(name: string, overrides: RequestOverrides = {}): AcquireRequest {
+    const { capacity = 1, announce = false, ...more } = overrides;
+    const resource = { name, capacity, announce };
+    const fixed = { weight: 1, queue: true, value: "", maxWaiters: 1000, timeoutMs: 5_000 };
+    return { resource, owner: this.owner(), ttlMs: this.ttlMs, ...fixed, ...more };
   }
 
   /** Joins, and fails unless it was granted at once. */
@@ -124,32 +132,28 @@ export class Stage {
   }
 
   async renew(actor: Actor, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<RenewAnswer[]> {
-    const requests = claims.map(({ resource, owner, ttlMs, ticket, announce = false }) => {
-      return { resource, owner, ttlMs, ticket, announce };
+    const requests = claims.map(({ resource, owner, ttlMs, ticket }) => {
+      return { resource, owner, ttlMs, ticket };
     });
     return actor.backend.leases.renew(requests, { timeoutMs: 5_000 });
   }
 
   propose(
     actor: Actor,
-    { resource, owner, ticket }: { resource: string; owner: string; ticket: bigint },
+    { resource, owner, ticket }: ClaimRef & { ticket: bigint },
     value: string,
     sequence: number,
   ): Promise<boolean> {
-    const proposal = { resource, owner, ticket, value, sequence, announce: true, timeoutMs: 5_000 };
+    const proposal = { resource, owner, ticket, value, sequence, timeoutMs: 5_000 };
     return actor.backend.leases.propose(proposal);
   }
 
-  evict(actor: Actor, { resource, owner }: { resource: string; owner: string }): Promise<boolean> {
-    return actor.backend.leases.evict({ resource, owner, announce: true, timeoutMs: 5_000 });
+  evict(actor: Actor, { resource, owner }: ClaimRef): Promise<boolean> {
+    return actor.backend.leases.evict({ resource, owner, timeoutMs: 5_000 });
   }
 
-  release(
-    actor: Actor,
-    { resource, owner, announce = false }: { resource: string; owner: string; announce?: boolean },
-    departedForMs = 0,
-  ): Promise<boolean> {
-    return actor.backend.leases.release({ resource, owner, departedForMs, announce, timeoutMs: 5_000 });
+  release(actor: Actor, { resource, owner }: ClaimRef, departedForMs = 0): Promise<boolean> {
+    return actor.backend.leases.release({ resource, owner, departedForMs, timeoutMs: 5_000 });
   }
 
   /** Keeps the claims alive for `ms`, as a process does that renews every third of the ttl. */

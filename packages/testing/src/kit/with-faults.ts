@@ -1,9 +1,9 @@
 import {
-  ChangeFeed,
   LeaseholdError,
   sleep,
   type Backend,
   type CallOptions,
+  type ChangeListener,
   type GrantListener,
   type IdempotencyStore,
   type LeaseStore,
@@ -22,7 +22,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
   let pushes = true;
   let slowMs = 0;
   const lost = new Map<StoreCall, () => void>();
-  const feeds = new Set<ChangeFeed>();
+  const watchers = new Set<ChangeListener>();
   const held: (() => Promise<unknown>)[] = [];
 
   async function through<T>(call: StoreCall, timeoutMs: number, act: () => Promise<T>): Promise<T> {
@@ -48,17 +48,18 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     return result;
   }
 
-  /** Changes that the link swallows are missed; once it is well, everybody looks again, as after any interruption. */
-  function watched(changes: AsyncIterable<void>, signal: AbortSignal): AsyncIterable<void> {
-    if (signal.aborted) return new ChangeFeed(signal);
-    const feed: ChangeFeed = new ChangeFeed(signal, () => feeds.delete(feed));
-    feeds.add(feed);
-    const pass = async (): Promise<void> => {
-      for await (const _ of changes) if (pushes && mode === "pass") feed.notify();
-      feed.end();
+  /** Changes that the link swallows are missed; once it heals everybody looks again. */
+  function watched(watch: (tell: ChangeListener) => () => void, listener: ChangeListener): () => void {
+    // In a function of its own, so that one listener may be given twice.
+    const tell = (): void => listener();
+    const stop = watch(() => {
+      if (pushes && mode === "pass") tell();
+    });
+    watchers.add(tell);
+    return () => {
+      watchers.delete(tell);
+      stop();
     };
-    void pass();
-    return feed;
   }
 
   // The link is part of the way: an acknowledgement counts from before the request went onto it.
@@ -71,7 +72,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     release: (request) => through("release", request.timeoutMs, () => leases.release(request)),
     propose: (request) => through("propose", request.timeoutMs, () => leases.propose(request)),
     evict: (request) => through("evict", request.timeoutMs, () => leases.evict(request)),
-    watch: (resource, signal) => watched(leases.watch(resource, signal), signal),
+    watch: (resource, listener) => watched((tell) => leases.watch(resource, tell), listener),
     inspect: (resource, options: CallOptions) =>
       through("inspect", options.timeoutMs, () => leases.inspect(resource, options)),
     renew: async (requests, options) => {
@@ -106,7 +107,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
       return reply.kind === "extended" ? { ...reply, validFrom } : reply;
     },
     finish: (request) => through("finish", request.timeoutMs, () => idempotency.finish(request)),
-    watch: (record, signal) => watched(idempotency.watch(record, signal), signal),
+    watch: (record, listener) => watched((tell) => idempotency.watch(record, tell), listener),
   };
 
   return {
@@ -122,7 +123,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
         mode = "pass";
         pushes = true;
         for (const act of held.splice(0)) await act();
-        for (const feed of feeds) feed.notify();
+        for (const tell of watchers) tell();
       },
       holdRequests: () => void (mode = "hold"),
       newConnectionsPass: () => void (mode = "pass"),

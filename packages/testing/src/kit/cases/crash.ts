@@ -63,7 +63,7 @@ export const crashCases: readonly Case[] = [
       const held = await stage.granted(a, stage.request(stage.name()));
       await stage.release(a, held);
       assert.deepEqual(await stage.renew(a, held), [{ kind: "gone" }]);
-      const { holders } = await a.backend.leases.inspect(held.resource, { timeoutMs: 5_000 });
+      const { holders } = await a.backend.leases.inspect(held.resource.name, { timeoutMs: 5_000 });
       assert.deepEqual(holders, []);
     },
   },

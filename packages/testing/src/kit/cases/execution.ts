@@ -275,6 +275,8 @@ export const executionCases: readonly Case[] = [
       await gate.reached(stage);
       const closing = a.coordinator.close();
       await stage.until("told", 1_000, () => gate.contexts[0]!.signal.aborted);
+      // A close that does not wait for the handler is over after this.
+      await stage.elapse(20);
       gate.open();
       assert.equal((await finish(stage, handling)).record, "stored");
       await finish(stage, closing);

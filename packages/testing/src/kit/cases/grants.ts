@@ -1,3 +1,4 @@
+import type { AcquireRequest } from "@leasehold/core";
 import assert from "node:assert/strict";
 
 import type { Case } from "../case.ts";
@@ -12,9 +13,7 @@ export const grantCases: readonly Case[] = [
       const ttlMs = stage.ttlMs * 10;
       let holder = {
         actor: a,
-        claim: (await stage.granted(a, stage.request(resource, { ttlMs }))) as {
-          owner: string;
-          resource: string;
+        claim: (await stage.granted(a, stage.request(resource, { ttlMs }))) as AcquireRequest & {
           ticket: bigint;
         },
       };

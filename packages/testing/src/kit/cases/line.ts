@@ -83,7 +83,7 @@ export const lineCases: readonly Case[] = [
       const [a, b] = [await stage.actor(), await stage.actor()];
       const resource = stage.name();
       const held = await stage.granted(a, stage.request(resource));
-      assert.equal(await stage.release(b, { resource, owner: stage.owner() }), false);
+      assert.equal(await stage.release(b, { ...held, owner: stage.owner() }), false);
       const waiting = await stage.queued(b, stage.request(resource));
       assert.equal(await stage.release(b, waiting), true);
       assert.equal(await stage.release(b, waiting), false, "once");

@@ -76,17 +76,18 @@ export const nameCases: readonly Case[] = [
       for (const name of [...names.slice(0, names.length / 2), ...names.slice(names.length / 2).reverse()])
         claims.push(await stage.granted(a, stage.request(name, { ttlMs: stage.ttlMs * 20 })));
       for (const claim of claims) {
-        const { holders, line } = await b.backend.leases.inspect(claim.resource, { timeoutMs: 5_000 });
+        const { holders, line } = await b.backend.leases.inspect(claim.resource.name, { timeoutMs: 5_000 });
         assert.deepEqual(
           holders.map(({ owner }) => owner),
           [claim.owner],
-          JSON.stringify(claim.resource),
+          claim.resource.name,
         );
         assert.deepEqual(line, []);
       }
       for (const claim of claims.reverse())
-        assert.equal(await stage.release(a, claim), true, JSON.stringify(claim.resource));
-      for (const claim of claims) await stage.granted(b, stage.request(claim.resource, { queue: false }));
+        assert.equal(await stage.release(a, claim), true, claim.resource.name);
+      for (const claim of claims)
+        await stage.granted(b, stage.request(claim.resource.name, { queue: false }));
     },
   },
 ];

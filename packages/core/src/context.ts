@@ -1,0 +1,80 @@
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./base/random.ts";
+import type { Backend } from "./contract/backend.ts";
+import { LeaseholdError } from "./errors.ts";
+import type { EventListener } from "./events.ts";
+
+/** How many coordinators use each backend. The last one to leave a backend closes it. */
+const users = new WeakMap<Backend, number>();
+
+export interface ContextOptions {
+  readonly backend: Backend;
+  readonly namespace: string;
+  readonly random: Random;
+  readonly emit: EventListener;
+}
+
+/**
+ * What all that one coordinator makes has in common: its store, its namespace, time and chance,
+ * where events are told, and whether it is closing. A context knows no claim and no record.
+ */
+export class Context {
+  readonly backend: Backend;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: EventListener;
+  readonly #closer = new AbortController();
+  readonly #attended = new Set<Promise<unknown>>();
+
+  constructor({ backend, namespace, random, emit }: ContextOptions) {
+    this.backend = backend;
+    this.namespace = namespace;
+    this.clock = backend.clock;
+    this.random = random;
+    this.emit = emit;
+    users.set(backend, (users.get(backend) ?? 0) + 1);
+  }
+
+  /** Aborts when the coordinator closes, with an error of code `CLOSED` as the reason. */
+  get closing(): AbortSignal {
+    return this.#closer.signal;
+  }
+
+  /** Throws `CLOSED` once the coordinator closes: nothing new begins then. */
+  assertOpen(): void {
+    if (this.#closer.signal.aborted)
+      throw new LeaseholdError("CLOSED", "This coordinator is closed. Create another one to go on.");
+  }
+
+  /** Notes work that `close` waits for, within its grace. Its failure is its caller's affair. */
+  attend(work: Promise<unknown>): void {
+    const settled: Promise<boolean> = work.then(
+      () => this.#attended.delete(settled),
+      () => this.#attended.delete(settled),
+    );
+    this.#attended.add(settled);
+  }
+
+  /** Resolves when all work that was noted so far has settled. Never rejects. */
+  async attended(): Promise<void> {
+    await Promise.all(this.#attended);
+  }
+
+  /** Nothing new begins from now on. Whatever goes on hears of it by `closing`. */
+  shut(reason: LeaseholdError): void {
+    this.#closer.abort(reason);
+  }
+
+  /** Gives the backend up, and closes it if no other coordinator uses it. Never rejects. */
+  async leaveBackend(): Promise<void> {
+    const left = (users.get(this.backend) ?? 1) - 1;
+    users.set(this.backend, left);
+    if (left > 0) return;
+    try {
+      await this.backend[Symbol.asyncDispose]();
+    } catch {
+      // A backend that cannot close properly must not fail a shutdown: its claims expire.
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { LateError } from "../servers/wait-until.ts";
+import { stalls, type StallLog } from "./stall-log.ts";
+
+/**
+ * Fails unless what began at `fromNs` had ended by `toNs`, in `boundMs` and the time for which some process was stalled
+ * meanwhile. A bound is a multiple of a ttl: it tells a promise that is kept from one that is not, and never how fast
+ * the machine is. Answers the milliseconds that it took.
+ */
+export function expectWithin(
+  what: string,
+  boundMs: number,
+  { fromNs, toNs = process.hrtime.bigint() }: { fromNs: bigint; toNs?: bigint },
+  log: StallLog = stalls,
+): number {
+  const tookMs = Number(toNs - fromNs) / 1e6;
+  const stalledMs = log.stalledMs(fromNs, toNs);
+  if (tookMs <= boundMs + stalledMs) return tookMs;
+  throw new LateError(
+    `${what}: took ${tookMs.toFixed(0)} ms, and may take ${boundMs} ms and the ${stalledMs.toFixed(0)} ms ` +
+      `for which processes were stalled meanwhile`,
+  );
+}
+
+/**
+ * Runs a scenario that a machine can spoil: a process that gets no turn for as long as its lease lives loses the lease,
+ * rightly. One that was late, and in which some process was stalled for longer than `usableMs`, proves nothing: this
+ * says so and runs it again, three times at most. Broken promises are never late, and fail at once.
+ */
+export async function unlessStalled<T>(
+  usableMs: number,
+  scenario: () => Promise<T>,
+  { log = stalls, say = console.log }: { log?: StallLog; say?: (line: string) => void } = {},
+): Promise<T> {
+  for (let run = 1; ; run += 1) {
+    const fromNs = process.hrtime.bigint();
+    try {
+      return await scenario();
+    } catch (error) {
+      const { ms, of } = log.longest(fromNs);
+      if (!(error instanceof LateError) || ms <= usableMs || run === 3) throw error;
+      say(
+        `stalled past use: ${of} got no turn for ${ms.toFixed(0)} ms, and ${usableMs} ms can be borne; ` +
+          `run ${run} of 3 proves nothing (${error.message})`,
+      );
+    }
+  }
+}
+
+/**
+ * Call this before a check that only a run without long stalls has to pass: that nobody lost a lease, or that no more
+ * happened than was caused.
+ */
+export function expectUsable(usableMs: number, sinceNs: bigint, log: StallLog = stalls): void {
+  const { ms, of } = log.longest(sinceNs);
+  if (ms > usableMs)
+    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} ms: the run cannot be judged`);
+}

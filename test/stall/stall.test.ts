@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { expect, it, test } from "vitest";
+
+import { LateError } from "../servers/wait-until.ts";
+import { expectUsable, expectWithin, unlessStalled } from "./bounds.ts";
+import { beatHeart, type Stall } from "./heartbeat.ts";
+import { beatServer } from "./server-beat.ts";
+import { StallLog } from "./stall-log.ts";
+
+const ms = (count: number): bigint => BigInt(count) * 1_000_000n;
+const stall = (from: number, to: number): Stall => ({ fromNs: ms(from), toNs: ms(to) });
+
+/** A heart that beats at these moments, when the process has used so much of the processor. */
+function stallsOf(beats: readonly { atMs: number; cpuMs: number }[]): Stall[] {
+  const found: Stall[] = [];
+  let [now, cpu] = [0, 0];
+  let beat = (): void => {};
+  const stop = beatHeart((each) => found.push(each), {
+    nowNs: () => ms(now),
+    cpuMs: () => cpu,
+    every: (_ms, callback) => {
+      beat = callback;
+      return () => {};
+    },
+  });
+  for (const { atMs, cpuMs } of beats) {
+    [now, cpu] = [atMs, cpuMs];
+    beat();
+  }
+  stop();
+  return found;
+}
+
+test("a beat that comes late is a stall, but for what the process computed itself", () => {
+  expect(
+    stallsOf([
+      { atMs: 20, cpuMs: 1 },
+      { atMs: 48, cpuMs: 2 },
+    ]),
+    "a little late",
+  ).toEqual([]);
+  expect(stallsOf([{ atMs: 520, cpuMs: 0 }])).toEqual([stall(20, 520)]);
+  expect(stallsOf([{ atMs: 520, cpuMs: 500 }]), "its own doing").toEqual([]);
+  expect(stallsOf([{ atMs: 520, cpuMs: 200 }])).toEqual([stall(220, 520)]);
+});
+
+test("stalls at once count once, others add up, and only what lies between the moments counts", () => {
+  const log = new StallLog();
+  for (const each of [stall(100, 200), stall(150, 250), stall(400, 500), stall(160, 170)]) log.record(each);
+  expect(log.stalledMs(ms(0), ms(1_000))).toBe(250);
+  expect(log.stalledMs(ms(120), ms(450))).toBe(180);
+  expect(log.stalledMs(ms(600), ms(900))).toBe(0);
+  expect(log.longest(ms(0))).toEqual({ ms: 100, of: "the test" });
+  expect(log.longest(ms(500)).ms).toBe(0);
+});
+
+test("a bound is widened by the stalls that were measured, and by nothing else", () => {
+  const log = new StallLog();
+  const span = { fromNs: ms(0), toNs: ms(1_100) };
+  expect(expectWithin("it", 1_100, span, log)).toBe(1_100);
+  expect(() => expectWithin("it", 1_000, span, log)).toThrow(
+    "it: took 1100 ms, and may take 1000 ms and the 0 ms",
+  );
+  log.record(stall(2_000, 3_000));
+  expect(() => expectWithin("it", 1_000, span, log)).toThrow(LateError);
+  log.record(stall(500, 600));
+  expect(expectWithin("it", 1_000, span, log)).toBe(1_100);
+});
+
+it("runs a scenario again that was late while something stalled: three times at most, and says so", async () => {
+  const log = new StallLog();
+  const said: string[] = [];
+  const options = { log, say: (line: string): number => said.push(line) };
+  const stallNow = (): void => {
+    const toNs = process.hrtime.bigint();
+    log.record({ fromNs: toNs - ms(900), toNs });
+  };
+  let runs = 0;
+  const spoilt = async (): Promise<string> => {
+    if (++runs === 2) return "done";
+    const fromNs = process.hrtime.bigint();
+    stallNow();
+    expectUsable(500, fromNs, log);
+    return "judged a run that could not be";
+  };
+  expect(await unlessStalled(500, spoilt, options)).toBe("done");
+  expect(said).toEqual([expect.stringContaining("no turn for 900 ms, and 500 ms can be borne; run 1 of 3")]);
+
+  runs = 0;
+  const late = async (): Promise<never> => {
+    runs += 1;
+    stallNow();
+    throw new LateError("late");
+  };
+  await expect(unlessStalled(500, late, options)).rejects.toThrow("late");
+  expect(runs, "a machine that stalls on and on").toBe(3);
+  runs = 0;
+  await expect(unlessStalled(1_000, late, options)).rejects.toThrow("late");
+  expect(runs, "a stall that can be borne excuses nothing").toBe(1);
+  const broken = async (): Promise<never> => {
+    runs += 1;
+    stallNow();
+    throw new Error("two held at once");
+  };
+  await expect(unlessStalled(500, broken, options)).rejects.toThrow("two held at once");
+  expect(runs, "a broken promise is not late").toBe(2);
+});
+
+test("a server that answers late has stalled; one that does not answer has not", async () => {
+  const found: Stall[] = [];
+  const answers = [true, false];
+  const asked = Promise.withResolvers<void>();
+  const stop = beatServer(
+    async () => {
+      const answer = await sleep(200, answers.shift());
+      if (answers.length === 0) asked.resolve();
+      return answer === true;
+    },
+    { record: (each) => found.push(each) },
+  );
+  await asked.promise;
+  stop();
+  expect(found).toMatchObject([{ of: "the server" }]);
+});
