@@ -11,14 +11,14 @@ import type {
   Random,
 } from "@leasehold/core";
 import type { Calls } from "./rpc/calls.ts";
-import { closedError } from "./rpc/closed-error.ts";
+import { closedError } from "./rpc/failure.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import type { SharedLeases } from "./leases/shared-leases.ts";
 import type { Sweeper } from "./ownership/sweeper.ts";
 import { beginExecution } from "./idempotency/begin-execution.ts";
 import { Executions } from "./ownership/executions.ts";
-import { extendExecution } from "./idempotency/extend-execution.ts";
+import { extendExecution } from "./idempotency/keep-execution.ts";
 import { finishExecution } from "./idempotency/finish-execution.ts";
 import { OwnerSweep } from "./ownership/owner-sweep.ts";
 import type { Parts } from "./idempotency/parts.ts";

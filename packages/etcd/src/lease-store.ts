@@ -16,22 +16,22 @@ import {
   type RenewRequest,
   type Snapshot,
 } from "@leasehold/core";
-import { acquireClaim, type Parts } from "./steps/acquire.ts";
+import { acquireClaim } from "./steps/acquire.ts";
+import type { Parts } from "./steps/parts.ts";
 import type { Calls } from "./rpc/calls.ts";
 import { deleteClaim, type Doomed } from "./ownership/claim-deletion.ts";
 import type { ClaimKeys } from "./format/claim-keys.ts";
 import { named } from "./format/claim-request.ts";
-import { closedError } from "./rpc/closed-error.ts";
 import { evictClaim } from "./steps/evict.ts";
-import { inspectResource } from "./line/inspection.ts";
+import { inspectResource } from "./steps/inspect.ts";
 import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
-import type { OwnerRecord } from "./ownership/own-claim.ts";
+import type { OwnerRecord } from "./ownership/roster.ts";
 import { proposeValue } from "./steps/propose.ts";
 import { renewClaims } from "./steps/renew.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import { Roster } from "./ownership/roster.ts";
-import { toLeaseholdError } from "./rpc/failure.ts";
+import { closedError, toLeaseholdError } from "./rpc/failure.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import { SharedLeases } from "./leases/shared-leases.ts";
 import { Sweeper } from "./ownership/sweeper.ts";

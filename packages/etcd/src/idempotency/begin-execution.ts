@@ -1,7 +1,7 @@
 import type { BeginReply, BeginRequest, Begun } from "@leasehold/core";
 import { Deadline } from "../rpc/deadline.ts";
-import type { Proof } from "../ownership/own-claim.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import type { Proof } from "@leasehold/core";
+import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { keepExecution } from "./keep-execution.ts";
@@ -73,7 +73,8 @@ class Beginning {
   async #leases(): Promise<[SharedLease, SharedLease]> {
     const { leaseMs, retentionMs } = this.#request;
     const { leases, retention, sweep } = this.#parts;
-    const granted = await this.#beforeWriting(
+    const granted = await beforeWriting(
+      "lease",
       Promise.all([
         leases.forAcquire(leaseMs, this.#deadline.leftMs),
         retention.forRecord("in-progress", retentionMs, this.#deadline.leftMs),
@@ -81,15 +82,6 @@ class Beginning {
     );
     sweep.used(granted[0]);
     return granted;
-  }
-
-  /** What fails before the record is written leaves no doubt about the record. */
-  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
-    } catch (error) {
-      throw toLeaseholdError(error, "lease", false);
-    }
   }
 
   /**
@@ -123,7 +115,7 @@ class Beginning {
       if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
       // etcd does not say which, and a claim must not be told of a loss that never was.
       this.#parts.retention.lost(retention);
-      await this.#beforeWriting(leases.keep(lease, this.#deadline.leftMs));
+      await beforeWriting("lease", leases.keep(lease, this.#deadline.leftMs));
       return "lease-gone";
     }
   }

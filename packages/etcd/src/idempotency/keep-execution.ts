@@ -1,13 +1,11 @@
-import { nothingProved } from "@leasehold/core";
-import type { Deadline } from "../rpc/deadline.ts";
-import type { Proof } from "../ownership/own-claim.ts";
+import { type ExtendReply, type ExtendRequest, type Proof } from "@leasehold/core";
+import { Deadline } from "../rpc/deadline.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { tries, type Parts } from "./parts.ts";
-import { readRecord } from "./read-record.ts";
 import { encodeOwnerValue } from "../format/record-value.ts";
-import { isAsSeen, type Seen } from "./seen-record.ts";
+import { readRecord, isAsSeen, type Seen } from "./seen-record.ts";
 
 export type Kept =
   | { readonly kind: "kept"; readonly proof: Proof }
@@ -61,7 +59,7 @@ export async function keepExecution(
     if (execution.retention?.id !== record.leaseId) {
       // Of another process, or of a begin that was not answered.
       const { clock } = calls;
-      execution.retention = new SharedLease(record.leaseId, 0, nothingProved, clock, false);
+      execution.retention = new SharedLease(record.leaseId, clock);
       if (!(await refreshedFor(parts, execution.retention, retentionMs, deadline))) continue;
     }
     // The lease of the record has ended, or that of the owner's key: look what is left.
@@ -119,4 +117,25 @@ async function putBack(
   // A deletion that is still on its way names the revision that was there before.
   execution.keyInDoubt = false;
   return !lease.gone;
+}
+
+/**
+ * One extend call: an unanswered one has refreshed what it has refreshed, so there is nothing to be
+ * unknown.
+ */
+export async function extendExecution(parts: Parts, request: ExtendRequest): Promise<ExtendReply> {
+  const { executions, sweep, calls } = parts;
+  const execution = executions.enter(request);
+  try {
+    const deadline = new Deadline(calls.clock, request.timeoutMs);
+    const kept = await keepExecution(parts, execution, request, deadline);
+    if (kept.kind !== "kept") return { kind: kept.kind };
+    const { ttlMs: leaseMs, validFrom } = kept.proof;
+    return { kind: "extended", leaseMs, validFrom };
+  } catch (error) {
+    throw toLeaseholdError(error, "extension", false);
+  } finally {
+    executions.leave(execution);
+    sweep.arm(execution);
+  }
 }

@@ -1,8 +1,8 @@
 import { LeaseholdError } from "@leasehold/core";
+import type { Calls } from "../rpc/calls.ts";
 import type { ICompare, IKeyValue, IRequestOp, ITxnResponse } from "etcd3";
 import { isEmpty, isUnchanged } from "../format/claim-compares.ts";
-import { hasLease } from "../line/line.ts";
-import { rangeIn } from "../format/range-in.ts";
+import { hasLease, rangeIn } from "../format/answers.ts";
 import {
   decodeOwnerValue,
   decodeRecordValue,
@@ -58,6 +58,12 @@ export function seenIn(answer: ITxnResponse): Seen {
   if (seen.record !== null && seen.owner !== null && !isOfPresent(seen.record, seen.owner))
     throw new MalformedRecord("its owner's key is of an execution that is not the record's");
   return seen;
+}
+
+/** A record and its owner's key, as of one revision. */
+export async function readRecord(calls: Calls, place: Place, timeoutMs: number): Promise<Seen> {
+  const reads = { compare: [], success: lookAt(place) };
+  return seenIn(await calls.unary(({ kv }, options) => kv.txn(reads, options), timeoutMs));
 }
 
 /** Holds while both keys are as they were seen. */

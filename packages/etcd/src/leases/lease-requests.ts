@@ -63,7 +63,7 @@ async function grantLeaseAs(
     throw error;
   }
   if (grantedMs === ttlMs || (orLonger && grantedMs > ttlMs))
-    return new SharedLease(id, grantedMs, sentAt, calls.clock, true);
+    return new SharedLease(id, calls.clock, { validFrom: sentAt, ttlMs: grantedMs }, true);
   await revoke();
   throw invalidArgument(
     `ttlMs ${ttlMs} is not what this etcd grants: it made it ${grantedMs}. Its minimum is 1.5 times its ` +
@@ -79,7 +79,7 @@ export async function keepLease(calls: Calls, lease: SharedLease, timeoutMs: num
   const sentAt = calls.now();
   const { TTL } = await calls.unary(keepAliveOnce(lease.id), timeoutMs);
   const seconds = Number(TTL);
-  if (seconds > 0) lease.refreshed(sentAt, seconds * 1000);
+  if (seconds > 0) lease.refreshed({ validFrom: sentAt, ttlMs: seconds * 1000 });
   else lease.ended();
   return seconds > 0;
 }

@@ -1,8 +1,8 @@
-import { elapsedMs, type Random } from "@leasehold/core";
+import type { Random } from "@leasehold/core";
+import { inTime } from "../rpc/deadline.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { grantLease } from "./lease-requests.ts";
 import type { SharedLease } from "./shared-lease.ts";
-import { within } from "../rpc/within.ts";
 
 /**
  * What a record is kept for. Those in progress are kept by themselves: extending them refreshes
@@ -45,7 +45,7 @@ export class RetentionLeases {
     const bucket = this.#bucketOf(`${keeping}/${retentionMs}`);
     const { lease } = bucket;
     if (lease === undefined || lease.remainingMs < retentionMs)
-      return within(this.#calls.clock, this.#grant(bucket, retentionMs, timeoutMs), timeoutMs);
+      return inTime(this.#calls.clock, this.#grant(bucket, retentionMs, timeoutMs), timeoutMs);
     const spareMs = lease.remainingMs - retentionMs;
     // If it fails, the next record asks again; this one has what it needs.
     if (spareMs < (lease.ttlMs - retentionMs) / 4)
@@ -86,10 +86,6 @@ export class RetentionLeases {
   /** Retentions that nobody has asked for in a whole life of their last lease. */
   #dropEnded(): void {
     for (const [id, { lease, granting }] of this.#buckets)
-      if (
-        granting === undefined &&
-        (lease === undefined || elapsedMs(this.#calls.clock, lease.validFrom) > lease.ttlMs)
-      )
-        this.#buckets.delete(id);
+      if (granting === undefined && (lease === undefined || lease.lapsedMs > 0)) this.#buckets.delete(id);
   }
 }

@@ -1,10 +1,9 @@
 import type { Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
-import { Deadline } from "../rpc/deadline.ts";
+import { Deadline, inTime } from "../rpc/deadline.ts";
 import { grantLease, keepLease, listLeaseKeys, revokeLease } from "./lease-requests.ts";
 import { RpcFailure } from "../rpc/failure.ts";
 import { SharedLease } from "./shared-lease.ts";
-import { within } from "../rpc/within.ts";
 
 /** What a refresh found: the keys on the lease, or null when the store has no such lease. */
 export type LeaseKeys = ReadonlySet<string> | null;
@@ -77,7 +76,7 @@ export class SharedLeases {
     let other = this.#others.get(id);
     if (other === undefined || other.gone) {
       // Nothing was acknowledged to us yet, so nothing is valid.
-      other = new SharedLease(id, 0, { monoMs: -Infinity, wallMs: -Infinity }, this.#calls.clock, false);
+      other = new SharedLease(id, this.#calls.clock);
       this.#others.set(id, other);
     }
     return other;
@@ -97,7 +96,7 @@ export class SharedLeases {
   /** Refreshes the lease; one request for all who ask at once. False: it is gone. */
   keep(lease: SharedLease, timeoutMs: number): Promise<boolean> {
     const shared = this.#keeping.get(lease);
-    if (shared !== undefined) return within(this.#calls.clock, shared, timeoutMs);
+    if (shared !== undefined) return inTime(this.#calls.clock, shared, timeoutMs);
     const keeping = keepLease(this.#calls, lease, timeoutMs).then((alive) => {
       if (!alive) this.#forget(lease);
       return alive;
@@ -133,7 +132,7 @@ export class SharedLeases {
       () => this.#refresh(lease, timeoutMs),
       () => this.#refresh(lease, timeoutMs),
     );
-    return within(this.#calls.clock, refreshes.next, timeoutMs);
+    return inTime(this.#calls.clock, refreshes.next, timeoutMs);
   }
 
   /** The keys on the lease, without refreshing it; null when it is gone. */
@@ -152,7 +151,7 @@ export class SharedLeases {
     this.#closed = true;
     const deadline = new Deadline(this.#calls.clock, timeoutMs);
     const granting = Promise.allSettled(this.#granting.values());
-    await within(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
+    await inTime(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
     const used = inUse();
     const over = this.ours.filter((lease) => !used.has(lease));
     // Known before it is done: an acquire that is answered from now on must not take a claim on one
@@ -183,7 +182,7 @@ export class SharedLeases {
   #grant(ttlMs: number, timeoutMs: number): Promise<SharedLease> {
     if (this.#closed) return Promise.reject(new RpcFailure("closed", "closed"));
     const shared = this.#granting.get(ttlMs);
-    if (shared !== undefined) return within(this.#calls.clock, shared, timeoutMs);
+    if (shared !== undefined) return inTime(this.#calls.clock, shared, timeoutMs);
     const granting = grantLease(this.#calls, this.#random, ttlMs, timeoutMs).then((lease) => {
       this.#dropEnded();
       this.#current.set(ttlMs, lease);

@@ -1,7 +1,6 @@
 import type { IRequestOp, ITxnResponse } from "etcd3";
 import type { ClaimKeys, ClaimKey } from "../format/claim-keys.ts";
-import { hasLease } from "./line.ts";
-import { rangeIn } from "../format/range-in.ts";
+import { hasLease, rangeIn } from "../format/answers.ts";
 
 /** What the claims of a line come to, at the revision of the answer. */
 export interface LineSum {

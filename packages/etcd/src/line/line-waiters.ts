@@ -1,7 +1,7 @@
 import type { IEvent } from "etcd3";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import type { Line } from "./line.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 
 interface Waiter {
   readonly claim: OwnClaim;

@@ -3,7 +3,7 @@ import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { LastingWatch } from "./lasting-watch.ts";
 import { LineWaiters, type Changes } from "./line-waiters.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 import { readLine } from "./read-line.ts";
 
 export interface LineWatchHandler {

@@ -2,7 +2,7 @@ import type { GrantListener, Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { LineWatch } from "./line-watch.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 
 export interface GrantsHandler {
   /** A waiting claim of this process was granted, and no listener knows it. */

@@ -1,4 +1,5 @@
 import type { IKeyValue } from "etcd3";
+import { hasLease } from "../format/answers.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { decodeRecord, type ClaimRecord } from "../format/claim-record.ts";
 
@@ -66,13 +67,4 @@ export class Line {
     const last = this.claims.at(-1);
     return last === undefined ? 0 : last.ahead + last.weight;
   }
-}
-
-/**
- * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0
- * where it cannot load
- * `long`, and as "0" elsewhere.
- */
-export function hasLease({ lease }: IKeyValue): boolean {
-  return Number(lease) !== 0;
 }

@@ -7,12 +7,12 @@ import type { SharedLeases } from "../leases/shared-leases.ts";
 import type { Sweeper, Tenant } from "./sweeper.ts";
 import type { Execution } from "../idempotency/execution.ts";
 import type { Executions } from "./executions.ts";
-import { readRecord } from "../idempotency/read-record.ts";
 import type { RecordKeys } from "../format/record-keys.ts";
 import { encodeRecordValue } from "../format/record-value.ts";
 import {
   isAsSeen,
   MalformedRecord,
+  readRecord,
   type Place,
   type Seen,
   type SeenOwner,

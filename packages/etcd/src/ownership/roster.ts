@@ -2,9 +2,35 @@ import { encodeName } from "@leasehold/core";
 import type { ClaimName, JoinRequest } from "../format/claim-request.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { encodeRecord } from "../format/claim-record.ts";
-import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
+import type { OwnClaim } from "../line/own-claim.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
-import { Slots } from "../leases/slots.ts";
+
+/**
+ * What this process knows of one owner: one acquire call, with all its tries. The shape is that of
+ * the first try.
+ */
+export interface OwnerRecord extends ClaimName {
+  readonly capacity: number;
+  readonly weight: number;
+  /** Where all tries of this owner write: the second finds the claim of the first. */
+  readonly key: Buffer;
+  /**
+   * What they write. It names the owner, which tells this claim from any other that the key ever
+   * held.
+   */
+  readonly stored: Buffer;
+  readonly slot: number;
+  /** How many acquires of this owner are under way. */
+  pending: number;
+  /** An acquire of this owner was not answered: a copy may be carried out at any later time. */
+  doubtful: boolean;
+  /** The claim of the last answered acquire, until it is released or known to be gone. */
+  claim: OwnClaim | undefined;
+  /** Released, and the store has said that nothing is left. */
+  deleted: boolean;
+  /** Until when a copy of an acquire may still arrive, on the monotonic clock. */
+  departedUntilMs: number;
+}
 
 /**
  * Who in this process owns a place in some line, and who has left. A key on one of our leases that
@@ -155,4 +181,31 @@ function idOf({ resource, owner }: ClaimName): string {
 
 function lineOf(resource: string, capacity: number, weight: number): string {
   return `${capacity}/${weight}/${resource}`;
+}
+
+/**
+ * Which key names of a line this process uses at present. A name is used again once its last claim
+ * is surely over, so a line sees only as many names of a process as that had claims there at once,
+ * however many come and go.
+ */
+class Slots {
+  readonly #lines = new Map<string, { used: number; next: number; free: number[] }>();
+
+  take(line: string): number {
+    let slots = this.#lines.get(line);
+    if (slots === undefined) {
+      slots = { used: 0, next: 0, free: [] };
+      this.#lines.set(line, slots);
+    }
+    slots.used += 1;
+    return slots.free.pop() ?? slots.next++;
+  }
+
+  free(line: string, slot: number): void {
+    const slots = this.#lines.get(line);
+    if (slots === undefined) return;
+    slots.used -= 1;
+    if (slots.used === 0) this.#lines.delete(line);
+    else slots.free.push(slot);
+  }
 }

@@ -2,7 +2,7 @@ import type { Timer } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
-import { hasLapsed } from "./own-claim.ts";
+import { hasLapsed } from "../line/own-claim.ts";
 import type { Roster } from "./roster.ts";
 import type { LeaseKeys, SharedLeases } from "../leases/shared-leases.ts";
 

@@ -1,6 +1,5 @@
 import { isLeaseholdError, LeaseholdError } from "@leasehold/core";
 import { status as Code } from "@grpc/grpc-js";
-import { closedError } from "./closed-error.ts";
 
 /** What is known of a request that did not succeed. */
 export type FailureKind =
@@ -123,5 +122,19 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
         `The ${what} did not reach etcd: ${error.message}. Nothing was written.`,
         cause,
       );
+  }
+}
+
+/** What every call gets once the backend is closed. */
+export function closedError(): LeaseholdError {
+  return new LeaseholdError("CLOSED", "This etcd backend is closed.");
+}
+
+/** A step before anything is written: what fails in it leaves no doubt. `what` names it. */
+export async function beforeWriting<T>(what: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw toLeaseholdError(error, what, false);
   }
 }

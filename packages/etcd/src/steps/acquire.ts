@@ -1,31 +1,15 @@
-import { LeaseholdError, type Granted, type Queued, type Random, type Refused } from "@leasehold/core";
+import type { Parts } from "./parts.ts";
+import { LeaseholdError, nothingProved, type Granted, type Queued, type Refused } from "@leasehold/core";
 import type { JoinRequest } from "../format/claim-request.ts";
-import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
-import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { joinLine } from "./join-line.ts";
-import type { LineSums } from "../line/line-sums.ts";
-import type { LineWatches } from "../line/line-watches.ts";
-import { hasLapsed, type OwnClaim, type OwnerRecord, type Proof } from "../ownership/own-claim.ts";
+import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
+import type { OwnerRecord } from "../ownership/roster.ts";
+import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
-import type { Roster } from "../ownership/roster.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
-import type { SharedLeases } from "../leases/shared-leases.ts";
-import type { Sweeper } from "../ownership/sweeper.ts";
-
-/** What the calls of a backend work with. */
-export interface Parts {
-  readonly calls: Calls;
-  readonly keys: ClaimKeys;
-  readonly sums: LineSums;
-  readonly leases: SharedLeases;
-  readonly roster: Roster;
-  readonly watches: LineWatches;
-  readonly sweeper: Sweeper;
-  readonly random: Random;
-}
 
 type Answer = Granted | Queued | Refused;
 
@@ -72,18 +56,9 @@ async function endLapsed(
   if (claim === undefined || !hasLapsed(claim, calls.clock)) return false;
   watches.delete(claim);
   const { key, ticket } = claim;
-  await beforeWriting(deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
+  await beforeWriting("lease", deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
   record.claim = undefined;
   return true;
-}
-
-/** What fails before the claim is written leaves no doubt about the claim. */
-async function beforeWriting<T>(step: Promise<T>): Promise<T> {
-  try {
-    return await step;
-  } catch (error) {
-    throw toLeaseholdError(error, "lease", false);
-  }
 }
 
 class Acquisition {
@@ -118,7 +93,7 @@ class Acquisition {
   async #try(): Promise<Answer | undefined> {
     const { leases } = this.#parts;
     const { ttlMs, queue, weight, capacity } = this.#request;
-    const lease = await beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    const lease = await beforeWriting("lease", leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
       const joined = await joinLine(this.#parts, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
@@ -170,8 +145,8 @@ class Acquisition {
    * came, nothing is proved.
    */
   #evictionLease(id: string): SharedLease {
-    const never = { monoMs: -Infinity, wallMs: -Infinity };
-    return new SharedLease(id, this.#request.ttlMs, never, this.#parts.calls.clock, false);
+    const proof = { validFrom: nothingProved, ttlMs: this.#request.ttlMs };
+    return new SharedLease(id, this.#parts.calls.clock, proof);
   }
 
   #answer(

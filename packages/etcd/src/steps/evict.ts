@@ -1,7 +1,7 @@
 import { sleep, type CallOptions } from "@leasehold/core";
 import type { ClaimName } from "../format/claim-request.ts";
 import type { ITxnRequest } from "etcd3";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { hasTicket, isUnchanged } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import { Deadline } from "../rpc/deadline.ts";

@@ -3,15 +3,15 @@ import type { JoinRequest } from "../format/claim-request.ts";
 import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Calls } from "../rpc/calls.ts";
 import { isEmpty } from "../format/claim-compares.ts";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import type { ClaimKeys, KeyRange } from "../format/claim-keys.ts";
 import type { Deadline } from "../rpc/deadline.ts";
-import { hasLease, Line } from "../line/line.ts";
+import { Line } from "../line/line.ts";
 import type { LineSums } from "../line/line-sums.ts";
-import { rangeIn } from "../format/range-in.ts";
+import { hasLease, rangeIn } from "../format/answers.ts";
 import { readLine } from "../line/read-line.ts";
-import type { OwnerRecord } from "../ownership/own-claim.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import type { OwnerRecord } from "../ownership/roster.ts";
+import { beforeWriting, RpcFailure } from "../rpc/failure.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 
 export type Joined =
@@ -114,7 +114,8 @@ class Join {
     const strange = [...this.#keys.otherLines(resource, capacity), { key: this.#own }];
     while (this.#deadline.leftMs > 0) {
       const sum = this.#sums.ask(resource, capacity);
-      const look = await this.#beforeWriting(
+      const look = await beforeWriting(
+        "read of the line",
         this.#txn({ compare: strange.map(isEmpty), success: [...sum.reads] }),
       );
       if (!look.succeeded) return undefined;
@@ -136,7 +137,10 @@ class Join {
    */
   async afterReading(): Promise<Joined> {
     const { resource, capacity, weight, queue } = this.#request;
-    let line = await this.#beforeWriting(readLine(this.#calls, this.#keys, resource, this.#deadline.leftMs));
+    let line = await beforeWriting(
+      "read of the line",
+      readLine(this.#calls, this.#keys, resource, this.#deadline.leftMs),
+    );
     while (this.#deadline.leftMs > 0) {
       if (line.claims.some(({ key }) => key.equals(this.#own))) return { kind: "present" };
       const other = line.claims.find((claim) => claim.capacity !== capacity);
@@ -166,15 +170,6 @@ class Join {
 
   #overtaken(): RpcFailure {
     return new RpcFailure("busy", "others kept joining while this claim was weighed");
-  }
-
-  /** Nothing was written up to here, so an unanswered read leaves nothing unknown. */
-  async #beforeWriting<T>(read: Promise<T>): Promise<T> {
-    try {
-      return await read;
-    } catch (error) {
-      throw toLeaseholdError(error, "read of the line", false);
-    }
   }
 
   #txn(request: ITxnRequest): Promise<ITxnResponse> {

@@ -1,10 +1,10 @@
 import type { ProposeRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { hasTicket, isBefore, isOnLease } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed } from "../ownership/own-claim.ts";
+import { hasLapsed } from "../line/own-claim.ts";
 import { claimIn, readLine, type LoneClaim } from "../line/read-line.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 

@@ -1,8 +1,9 @@
 import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed, type OwnClaim, type Proof } from "../ownership/own-claim.ts";
+import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
+import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
 import { toLeaseholdError } from "../rpc/failure.ts";
 import type { LineClaim } from "../line/line.ts";

@@ -1,8 +1,8 @@
 import type { CallOptions, ClaimView, Snapshot } from "@leasehold/core";
-import type { Parts } from "../steps/acquire.ts";
+import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import type { LineClaim } from "./line.ts";
-import { readLine } from "./read-line.ts";
+import type { LineClaim } from "../line/line.ts";
+import { readLine } from "../line/read-line.ts";
 
 /** Leases are asked about so many at a time. */
 const atOnce = 32;
