@@ -99,7 +99,7 @@ test("a server killed and started again with its data: the wait goes on, and is 
 
 test("keys that are no claims neither hold nor block a lock, and operators are told", async () => {
   const { coordinator, events } = coordinate();
-  for (const tail of ["1/garbage", "7/zzz", `1/${"f".repeat(16)}-0-1`])
+  for (const tail of ["1/garbage", "7/zzz", `1/1/${"f".repeat(16)}-0`])
     await etcd.put(`leasehold/default:lock:hostile/${tail}`).value("?");
   const lease = await coordinator.lock("hostile").acquire();
   const second = coordinator.lock("hostile").acquire();

@@ -18,7 +18,8 @@ import { waitUntil } from "../servers/wait-until.ts";
 import { GrpcCounter, type Counts } from "./grpc-counter.ts";
 import { Ear, lineUp, passAlong } from "./line-up.ts";
 
-// A server of its own: nobody else's calls are counted. One from the environment may have other clients.
+// A server of its own: nobody else's calls are counted. One from the environment may have other
+// clients.
 let server: EtcdServer;
 let counter: GrpcCounter;
 beforeAll(async () => {
@@ -33,7 +34,9 @@ beforeEach(({ skip }) => {
 /** Long enough that no renewal falls into a count. */
 const calmTtlMs = 300_000;
 
-/** Has connected, and has its lease of this ttl: all that only the first call of a process costs. */
+/**
+ * Has connected, and has its lease of this ttl: all that only the first call of a process costs.
+ */
 async function warmed(ttlMs: number = calmTtlMs): Promise<{ coordinator: Coordinator; ear: Ear }> {
   const ear = new Ear();
   const coordinator = createCoordinator({
@@ -65,6 +68,26 @@ test("acquire, try-acquire and release are one call each", async () => {
   expect(callsOf(await counter.since()), "releasing again").toBe(1);
   await coordinator.inspect("order:42");
   expect(callsOf(await counter.since()), "inspect").toBe(1);
+});
+
+test("a semaphore: an acquire and a release are one call each, a try two, however many hold", async () => {
+  const { coordinator } = await warmed();
+  const semaphore = coordinator.semaphore("uploads", { permits: 1_000 });
+  for (const holders of [10, 90]) {
+    await Promise.all(Array.from({ length: holders }, (_, i) => semaphore.acquire({ permits: 1 + (i % 5) })));
+    await counter.since();
+    const lease = await semaphore.acquire({ permits: 7 });
+    expect(await counter.since(), "acquire").toEqual({ Txn: 1 });
+    await lease.release();
+    expect(callsOf(await counter.since()), "release").toBe(1);
+    const tried = await semaphore.tryAcquire({ permits: 7 });
+    expect(tried?.isHeld()).toBe(true);
+    expect(await counter.since(), "a try that succeeds").toEqual({ Txn: 2 });
+    await tried?.release();
+    await counter.since();
+    expect(await semaphore.tryAcquire({ permits: 990 })).toBe(null);
+    expect(await counter.since(), "a try that does not").toEqual({ Txn: 1 });
+  }
 });
 
 test("the first wait in a line costs a watch and a read besides, the next ones nothing", async () => {

@@ -17,20 +17,24 @@ import { EtcdLeaseStore } from "./lease-store.ts";
 import { EtcdIdempotencyStore } from "./idempotency-store.ts";
 import type { EtcdBackendOptions, EtcdSource } from "./options.ts";
 
-/** What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded up. */
+/**
+ * What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded
+ * up.
+ */
 const defaultMinTtlMs = 2_000;
 const closeTimeoutMs = 500;
 
 /**
  * Leasehold on etcd 3.4 or later.
  *
- * Given hosts, it makes a client of its own, with safe settings. Given an `Etcd3`, it uses that client's connections and
- * never closes it; every request still has a deadline of ours and leaves at most once, whatever retries and breakers the
- * client was made with. Set `grpcOptions: { "grpc.keepalive_time_ms": 10_000 }` in such a client, or it will go on using a
- * connection that has silently died. Interceptors of such a client do not see our requests.
+ * Given hosts, it makes a client of its own, with safe settings. Given an `Etcd3`, it uses that
+ * client's connections and never closes it; every request still has a deadline of ours and leaves
+ * at most once, whatever retries and breakers the client was made with. Set `grpcOptions: {
+ * "grpc.keepalive_time_ms": 10_000 }` in such a client, or it will go on using a connection that
+ * has silently died. Interceptors of such a client do not see our requests.
  *
- * Fencing tokens are revisions of the store. They compare within one cluster, and a restore must raise them
- * (`--bump-revision`), as etcd's manual says.
+ * Fencing tokens are revisions of the store. They compare within one cluster, and a restore must
+ * raise them (`--bump-revision`), as etcd's manual says.
  *
  * Throws `INVALID_ARGUMENT` for a bad option.
  */
@@ -65,7 +69,7 @@ class EtcdBackend implements Backend {
       throw invalidArgument(`prefix must not be empty or end in "/"; got ${JSON.stringify(prefix)}.`);
     this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
     this.clock = clock;
-    this.#endpoints = new Endpoints(source);
+    this.#endpoints = new Endpoints(source, clock);
     const auth = "hosts" in source ? source.auth : undefined;
     this.#calls = new Calls(this.#endpoints, clock, auth, {
       failed: (message) => this.#failed(message),
@@ -89,7 +93,10 @@ class EtcdBackend implements Backend {
     return (this.#closing ??= this.#close());
   }
 
-  /** Leases end first, which needs the connections; then whatever still waits for an answer; then the connections. */
+  /**
+   * Leases end first, which needs the connections; then whatever still waits for an answer; then
+   * the connections.
+   */
   async #close(): Promise<void> {
     const watches = this.#records.close();
     await this.#store.close(closeTimeoutMs, () => this.#records.leasesInUse);

@@ -6,7 +6,10 @@ import { Endpoints } from "./rpc/endpoints.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc/failure.ts";
 
 export interface EtcdFencingGuardOptions {
-  /** The guard's keys are `<prefix>/~fence/<resource>`. Default `leasehold`. They never expire, and need no lease. */
+  /**
+   * The guard's keys are `<prefix>/~fence/<resource>`. Default `leasehold`. They never expire, and
+   * need no lease.
+   */
   readonly prefix?: string;
   /** How long `claim` and `check` may take, in milliseconds. Default 5000. */
   readonly timeoutMs?: number;
@@ -21,22 +24,27 @@ export interface EtcdFencingGuardOptions {
  * const { succeeded } = await etcd.kv.txn({
  *   compare: guard.compare("order:42", lease.fencingToken), // then with every write
  *   success: [{ request_put: { key, value } }],
- * });                                                       // succeeded false: somebody newer has claimed it
+ * }); // succeeded false: somebody newer has claimed it
  * ```
  *
- * The first operation of a holder, reads included, must be `claim`: a guard that is asked on writes alone still loses
- * updates. For resources of capacity 1 and for writers. Tokens compare only within one store and one name: etcd's are
- * revisions, so a guard that has seen another store's tokens (microseconds) would refuse all of etcd's.
+ * The first operation of a holder, reads included, must be `claim`: a guard that is asked on writes
+ * alone still loses updates. For resources of capacity 1 and for writers. Tokens compare only
+ * within one store and one name: etcd's are revisions, so a guard that has seen another store's
+ * tokens (microseconds) would refuse all of etcd's.
  */
 export interface EtcdFencingGuard {
   /**
-   * Raises the fence to `token`; equal is accepted. Rejects with `STALE_TOKEN` when a higher one was claimed, and with
+   * Raises the fence to `token`; equal is accepted. Rejects with `STALE_TOKEN` when a higher one
+   * was claimed, and with
    * `OUTCOME_UNKNOWN` when etcd did not answer: claim again, it is repeatable.
    */
   claim(resource: string, token: bigint): Promise<void>;
   /** For readers: rejects with `STALE_TOKEN` when a higher token was claimed. Claims nothing. */
   check(resource: string, token: bigint): Promise<void>;
-  /** For the `compare` of your own transaction: holds while the fence stands at exactly `token`, so `claim` it first. */
+  /**
+   * For the `compare` of your own transaction: holds while the fence stands at exactly `token`, so
+   * `claim` it first.
+   */
   compare(resource: string, token: bigint): ICompare[];
 }
 
@@ -45,7 +53,7 @@ const digits = 20;
 export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions = {}): EtcdFencingGuard {
   const { prefix = "leasehold", timeoutMs = 5_000, clock = systemClock } = options;
   const ignored = { failed: () => {}, answered: () => {} };
-  const calls = new Calls(new Endpoints(client), clock, undefined, ignored);
+  const calls = new Calls(new Endpoints(client, clock), clock, undefined, ignored);
   const keyOf = (resource: string): Buffer => Buffer.from(`${prefix}/~fence/${encodeName(resource)}`);
   // Of equal length, so that etcd's order of bytes is the order of numbers.
   const valueOf = (token: bigint): Buffer => Buffer.from(padded(token));
@@ -53,7 +61,8 @@ export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions
   /** One step: raises the fence, or tells where it stands; null: there is none yet. */
   async function raise(key: Buffer, token: bigint, first: boolean, leftMs: number): Promise<bigint | null> {
     const value = valueOf(token);
-    // etcd holds no compare of values true for a key that is not there, so the first claim is another question.
+    // etcd holds no compare of values true for a key that is not there, so the first claim is
+    // another question.
     const compare: ICompare = first
       ? { key, target: "Create", result: "Equal", create_revision: "0" }
       : { key, target: "Value", result: "Less", value };
@@ -85,7 +94,8 @@ export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions
           const fence = await raise(key, token, first, deadline.leftMs);
           if (fence === token) return;
           if (fence !== null && fence > token) throw staleToken(token, fence);
-          // Absent, or put there by another first claim just now: ask the other question. Fences are never deleted, so it ends.
+          // Absent, or put there by another first claim just now: ask the other question. Fences
+          // are never deleted, so it ends.
           first = fence === null;
           if (deadline.leftMs <= 0) throw new RpcFailure("busy", "the fence kept changing");
         }

@@ -11,14 +11,14 @@ import type {
   Random,
 } from "@leasehold/core";
 import type { Calls } from "./rpc/calls.ts";
-import { closedError } from "./rpc/closed-error.ts";
+import { closedError } from "./rpc/failure.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import type { SharedLeases } from "./leases/shared-leases.ts";
 import type { Sweeper } from "./ownership/sweeper.ts";
 import { beginExecution } from "./idempotency/begin-execution.ts";
 import { Executions } from "./ownership/executions.ts";
-import { extendExecution } from "./idempotency/extend-execution.ts";
+import { extendExecution } from "./idempotency/keep-execution.ts";
 import { finishExecution } from "./idempotency/finish-execution.ts";
 import { OwnerSweep } from "./ownership/owner-sweep.ts";
 import type { Parts } from "./idempotency/parts.ts";
@@ -29,7 +29,10 @@ import { MalformedRecord } from "./idempotency/seen-record.ts";
 /** What a store of records stands on besides its own. */
 export interface Foundation {
   readonly calls: Calls;
-  /** The leases of this process, which its claims are on too, and who looks after what is left on them. */
+  /**
+   * The leases of this process, which its claims are on too, and who looks after what is left on
+   * them.
+   */
   readonly leases: SharedLeases;
   readonly sweeper: Sweeper;
   readonly random: Random;
@@ -37,12 +40,13 @@ export interface Foundation {
 }
 
 /**
- * Records as two keys in etcd: what has become of a record, on a lease for its retention, and whose execution is the present
- * one, on the lease of its process. So the end of a process ends its executions, and not its results. The token of an
- * execution is the revision of the record that began it, so tokens grow for as long as the cluster keeps its data.
+ * Records as two keys in etcd: what has become of a record, on a lease for its retention, and whose
+ * execution is the present one, on the lease of its process. So the end of a process ends its
+ * executions, and not its results. The token of an execution is the revision of the record that
+ * began it, so tokens grow for as long as the cluster keeps its data.
  *
- * Requests that say `watched` are like any others: whoever watches a record watches its keys, so the store itself tells of
- * every change, and of a lease that runs out too.
+ * Requests that say `watched` are like any others: whoever watches a record watches its keys, so
+ * the store itself tells of every change, and of a lease that runs out too.
  */
 export class EtcdIdempotencyStore implements IdempotencyStore {
   /** etcd takes requests of 1.5 MiB, unless it is told otherwise (`--max-request-bytes`). */
@@ -84,12 +88,17 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
     return this.#watches.watch(record, listener);
   }
 
-  /** The leases of this process on which executions hang that were not ended: they must lapse, and not be revoked. */
+  /**
+   * The leases of this process on which executions hang that were not ended: they must lapse, and
+   * not be revoked.
+   */
   get leasesInUse(): ReadonlySet<SharedLease> {
     return this.#parts.executions.leases;
   }
 
-  /** Ends the watches. Neither results nor executions end with it: those are kept, and these lapse. */
+  /**
+   * Ends the watches. Neither results nor executions end with it: those are kept, and these lapse.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

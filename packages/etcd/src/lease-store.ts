@@ -16,21 +16,22 @@ import {
   type RenewRequest,
   type Snapshot,
 } from "@leasehold/core";
-import { acquireClaim, type Parts } from "./steps/acquire.ts";
+import { acquireClaim } from "./steps/acquire.ts";
+import type { Parts } from "./steps/parts.ts";
 import type { Calls } from "./rpc/calls.ts";
 import { deleteClaim, type Doomed } from "./ownership/claim-deletion.ts";
 import type { ClaimKeys } from "./format/claim-keys.ts";
 import { named } from "./format/claim-request.ts";
-import { closedError } from "./rpc/closed-error.ts";
 import { evictClaim } from "./steps/evict.ts";
-import { inspectResource } from "./line/inspection.ts";
+import { inspectResource } from "./steps/inspect.ts";
+import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
-import type { OwnerRecord } from "./ownership/own-claim.ts";
+import type { OwnerRecord } from "./ownership/roster.ts";
 import { proposeValue } from "./steps/propose.ts";
 import { renewClaims } from "./steps/renew.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import { Roster } from "./ownership/roster.ts";
-import { toLeaseholdError } from "./rpc/failure.ts";
+import { closedError, toLeaseholdError } from "./rpc/failure.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import { SharedLeases } from "./leases/shared-leases.ts";
 import { Sweeper } from "./ownership/sweeper.ts";
@@ -64,7 +65,7 @@ export class EtcdLeaseStore implements LeaseStore {
       gone: (claim) => roster.claimGone(claim),
       interrupted,
     });
-    this.#parts = { calls, keys, leases, roster, watches, sweeper, random };
+    this.#parts = { calls, keys, sums: new LineSums(keys), leases, roster, watches, sweeper, random };
     this.#resourceWatches = new ResourceWatches(
       calls,
       (resource) => keys.resource(resource),
@@ -73,7 +74,10 @@ export class EtcdLeaseStore implements LeaseStore {
     );
   }
 
-  /** The leases of this process, which claims share with whoever else has keys that must end with it. */
+  /**
+   * The leases of this process, which claims share with whoever else has keys that must end with
+   * it.
+   */
   get sharedLeases(): SharedLeases {
     return this.#parts.leases;
   }
@@ -153,9 +157,10 @@ export class EtcdLeaseStore implements LeaseStore {
   }
 
   /**
-   * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is left to lapse: whoever
-   * acquired it may still be at work, and nobody else may be let in before its ttl has passed. `alsoInUse`: leases on which
-   * others have something that must lapse likewise.
+   * Ends watches and leases. Bounded by `timeoutMs`. A lease on which a claim was not released is
+   * left to lapse: whoever acquired it may still be at work, and nobody else may be let in before
+   * its ttl has passed. `alsoInUse`: leases on which others have something that must lapse
+   * likewise.
    */
   async close(timeoutMs: number, alsoInUse: () => Iterable<SharedLease>): Promise<void> {
     if (this.#closed) return;
@@ -172,7 +177,10 @@ export class EtcdLeaseStore implements LeaseStore {
   }
 }
 
-/** By ticket, if it is known for certain which claim the owner has; else by the owner, which the value names. */
+/**
+ * By ticket, if it is known for certain which claim the owner has; else by the owner, which the
+ * value names.
+ */
 function doomedOf({ key, owner, claim, pending, doubtful }: OwnerRecord): Doomed {
   return claim === undefined || doubtful || pending > 0 ? { key, owner } : { key, ticket: claim.ticket };
 }

@@ -2,7 +2,10 @@ import type { ICompare } from "etcd3";
 import type { KeyRange } from "./claim-keys.ts";
 import { recordFrom } from "./claim-record.ts";
 
-/** Holds when there is no such key: etcd compares an absent key as one that was created at revision 0. */
+/**
+ * Holds when there is no such key: etcd compares an absent key as one that was created at revision
+ * 0.
+ */
 export function isEmpty(range: KeyRange | { key: Buffer }): ICompare {
   return { ...range, target: "Create", result: "Equal", create_revision: "0" };
 }
@@ -13,8 +16,8 @@ export function hasTicket(key: Buffer, ticket: bigint): ICompare {
 }
 
 /**
- * Holds when the key is a claim of this owner, whatever its ticket, and whatever was proposed for it since: every record
- * begins with its owner and a colon, of which `;` is the successor.
+ * Holds when the key is a claim of this owner, whatever its ticket, and whatever was proposed for
+ * it since: every record begins with its owner and a colon, of which `;` is the successor.
  */
 export function isOwnedBy(key: Buffer, owner: string): ICompare[] {
   return [

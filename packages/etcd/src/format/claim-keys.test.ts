@@ -58,21 +58,43 @@ test("the lines of other capacities lie before and behind, and nothing of ours d
   }
 });
 
+test("the pieces of a line cover it, and each key of it is in one of them", () => {
+  const weight = fc.integer({ min: 1, max: 1200 });
+  fc.assert(
+    fc.property(fc.uniqueArray(weight, { maxLength: 12 }), weight, (weights, another) => {
+      const { counted, between } = keys.pieces("r", 1200, weights);
+      for (const each of [...weights, another]) {
+        const key = keys.claim("r", 1200, each, 7);
+        const holding = [...counted, ...between].filter((piece) => contains(piece, key));
+        expect(holding).toEqual(
+          weights.includes(each)
+            ? [counted[weights.indexOf(each)]]
+            : [between.find((piece) => contains(piece, key))],
+        );
+      }
+      const edges = [...counted, ...between].toSorted((a, b) => Buffer.compare(a.key, b.key));
+      expect(edges[0]?.key).toEqual(keys.line("r", 1200).key);
+      expect(edges.at(-1)?.range_end).toEqual(keys.line("r", 1200).range_end);
+      expect(edges.slice(1).map(({ key }) => key)).toEqual(edges.slice(0, -1).map((edge) => edge.range_end));
+    }),
+  );
+});
+
 test.each([
-  ["another prefix", `other/r/1/${process}-0-1`],
+  ["another prefix", `other/r/1/1/${process}-0`],
   ["a fence", "leasehold/~fence/r"],
-  ["no process", "leasehold/r/1/-0-1"],
-  ["a process that is no hexadecimal number", "leasehold/r/1/0123456789abcdeX-0-1"],
-  ["no slot", `leasehold/r/1/${process}-1`],
-  ["no weight", `leasehold/r/1/${process}-0-`],
-  ["a weight above the capacity", `leasehold/r/1/${process}-0-2`],
-  ["a weight of zero", `leasehold/r/1/${process}-0-0`],
-  ["a capacity of zero", `leasehold/r/0/${process}-0-1`],
-  ["a capacity with a leading zero", `leasehold/r/01/${process}-0-1`],
-  ["a capacity beyond 2^31-1", `leasehold/r/2147483648/${process}-0-1`],
-  ["a number in another notation", `leasehold/r/1e3/${process}-0-1`],
-  ["one level too many", `leasehold/r/s/1/${process}-0-1`],
-  ["something behind", `leasehold/r/1/${process}-0-1\n`],
+  ["no process", "leasehold/r/1/1/-0"],
+  ["a process that is no hexadecimal number", "leasehold/r/1/1/0123456789abcdeX-0"],
+  ["no slot", `leasehold/r/1/1/${process}`],
+  ["no weight", `leasehold/r/1/${process}-0`],
+  ["a weight above the capacity", `leasehold/r/1/2/${process}-0`],
+  ["a weight of zero", `leasehold/r/1/0/${process}-0`],
+  ["a capacity of zero", `leasehold/r/0/1/${process}-0`],
+  ["a capacity with a leading zero", `leasehold/r/01/1/${process}-0`],
+  ["a capacity beyond 2^31-1", `leasehold/r/2147483648/1/${process}-0`],
+  ["a number in another notation", `leasehold/r/1e3/1/${process}-0`],
+  ["one level too many", `leasehold/r/s/1/1/${process}-0`],
+  ["something behind", `leasehold/r/1/1/${process}-0\n`],
   ["nothing at all", ""],
 ])("a key that is no claim is not read as one: %s", (_, text) => {
   expect(keys.parse(Buffer.from(text))).toBe(undefined);

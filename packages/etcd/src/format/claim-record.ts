@@ -16,8 +16,9 @@ export function encodeRecord({ owner, sequence, evicted, value }: ClaimRecord): 
 }
 
 /**
- * Every record of this owner with a lower sequence is less than this, byte for byte, and every other of its records is
- * greater: digits of a fixed width compare as the numbers do. So one compare of a transaction keeps the highest sequence.
+ * Every record of this owner with a lower sequence is less than this, byte for byte, and every
+ * other of its records is greater: digits of a fixed width compare as the numbers do. So one
+ * compare of a transaction keeps the highest sequence.
  */
 export function recordFrom(owner: string, sequence: number): string {
   return `${owner}:${String(sequence).padStart(16, "0")}`;

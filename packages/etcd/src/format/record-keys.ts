@@ -2,9 +2,9 @@ import { encodeName } from "@leasehold/core";
 import { range, type KeyRange } from "./claim-keys.ts";
 
 /**
- * Where records are kept: `<prefix>/~idem/<record>/r` says what has become of it, and `.../o`, while somebody executes it,
- * who. The record's name is encoded, so it holds no `/`, and no `~` either: a record meets neither another one, nor a claim,
- * nor a fence.
+ * Where records are kept: `<prefix>/~idem/<record>/r` says what has become of it, and `.../o`,
+ * while somebody executes it, who. The record's name is encoded, so it holds no `/`, and no `~`
+ * either: a record meets neither another one, nor a claim, nor a fence.
  */
 export class RecordKeys {
   readonly #stem: string;

@@ -7,7 +7,10 @@ export interface RecordValue {
   readonly state: RecordState;
   /** Whose execution it is, or was. */
   readonly owner: string;
-  /** The token of the execution that has ended; null while it is in progress: then its own revision is the token. */
+  /**
+   * The token of the execution that has ended; null while it is in progress: then its own revision
+   * is the token.
+   */
   readonly token: bigint | null;
   readonly attempt: number;
   readonly fingerprint: string;

@@ -1,7 +1,7 @@
 import type { BeginReply, BeginRequest, Begun } from "@leasehold/core";
 import { Deadline } from "../rpc/deadline.ts";
-import type { Proof } from "../ownership/own-claim.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import type { Proof } from "@leasehold/core";
+import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { keepExecution } from "./keep-execution.ts";
@@ -9,7 +9,10 @@ import { tries, type Parts } from "./parts.ts";
 import { encodeOwnerValue, encodeRecordValue } from "../format/record-value.ts";
 import { isAsSeen, lookAt, nothingSeen, seenIn, type Seen, type SeenRecord } from "./seen-record.ts";
 
-/** One begin call: begins the execution, or finds the one that an earlier try of it has begun, or tells what is there. */
+/**
+ * One begin call: begins the execution, or finds the one that an earlier try of it has begun, or
+ * tells what is there.
+ */
 export async function beginExecution(parts: Parts, request: BeginRequest): Promise<BeginReply> {
   const { executions, sweep } = parts;
   const execution = executions.enter(request);
@@ -17,7 +20,8 @@ export async function beginExecution(parts: Parts, request: BeginRequest): Promi
     return await new Beginning(parts, request, execution).run();
   } catch (error) {
     const failure = toLeaseholdError(error, "begin", true);
-    // A copy of it may be carried out later; until its end is asked for, an owner's key of it is not litter.
+    // A copy of it may be carried out later; until its end is asked for, an owner's key of it is
+    // not litter.
     if (failure.code === "OUTCOME_UNKNOWN") execution.doubtful = true;
     throw failure;
   } finally {
@@ -39,7 +43,10 @@ class Beginning {
     this.#deadline = new Deadline(parts.calls.clock, request.timeoutMs);
   }
 
-  /** The first look is the write itself: it says what is there when that is not what it was made for. */
+  /**
+   * The first look is the write itself: it says what is there when that is not what it was made
+   * for.
+   */
   async run(): Promise<BeginReply> {
     let seen = nothingSeen;
     for (let left = tries; left > 0; left--) {
@@ -66,7 +73,8 @@ class Beginning {
   async #leases(): Promise<[SharedLease, SharedLease]> {
     const { leaseMs, retentionMs } = this.#request;
     const { leases, retention, sweep } = this.#parts;
-    const granted = await this.#beforeWriting(
+    const granted = await beforeWriting(
+      "lease",
       Promise.all([
         leases.forAcquire(leaseMs, this.#deadline.leftMs),
         retention.forRecord("in-progress", retentionMs, this.#deadline.leftMs),
@@ -76,16 +84,9 @@ class Beginning {
     return granted;
   }
 
-  /** What fails before the record is written leaves no doubt about the record. */
-  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
-    } catch (error) {
-      throw toLeaseholdError(error, "lease", false);
-    }
-  }
-
-  /** Begins, if all is as it was seen: answers the token, which is the revision. Else what there is. */
+  /**
+   * Begins, if all is as it was seen: answers the token, which is the revision. Else what there is.
+   */
   async #write(
     seen: Seen,
     lease: SharedLease,
@@ -114,7 +115,7 @@ class Beginning {
       if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
       // etcd does not say which, and a claim must not be told of a loss that never was.
       this.#parts.retention.lost(retention);
-      await this.#beforeWriting(leases.keep(lease, this.#deadline.leftMs));
+      await beforeWriting("lease", leases.keep(lease, this.#deadline.leftMs));
       return "lease-gone";
     }
   }
@@ -126,8 +127,8 @@ class Beginning {
     execution.retention = retention;
     execution.keyInDoubt = false;
     execution.askedAt = this.#parts.calls.now();
-    // Its deadline is that of its shared lease, as a claim's is: when its key was written counts for nothing, and a lease with
-    // less than half of its life left was refreshed before.
+    // Its deadline is that of its shared lease, as a claim's is: when its key was written counts
+    // for nothing, and a lease with less than half of its life left was refreshed before.
     return begunWith(token, attempt, lease.proof);
   }
 
@@ -138,12 +139,16 @@ class Beginning {
     if (state === "released") return undefined;
     if (state !== "in-progress") return { kind: "finished", outcome: state, body, token, attempt };
     if (record.owner === this.#request.owner) return this.#again(token, attempt);
-    // etcd tells how long a lease lives on only if it is asked for that alone: so this is no more than an upper bound.
+    // etcd tells how long a lease lives on only if it is asked for that alone: so this is no more
+    // than an upper bound.
     if (owner !== null) return { kind: "in-progress", remainingMs: owner.leaseMs };
     return this.#request.takeOver ? undefined : { kind: "expired", attempt };
   }
 
-  /** An earlier try has begun it: the same answer again, with its lease refreshed. Undefined: it is not there any more. */
+  /**
+   * An earlier try has begun it: the same answer again, with its lease refreshed. Undefined: it is
+   * not there any more.
+   */
   async #again(token: bigint, attempt: number): Promise<BeginReply | undefined> {
     const { retentionMs } = this.#request;
     const kept = await keepExecution(this.#parts, this.#execution, { token, retentionMs }, this.#deadline);

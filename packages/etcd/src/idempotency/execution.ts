@@ -24,15 +24,17 @@ export interface Execution extends ExecutionRef, Place {
   /** When it was last begun or extended, or asked to be. */
   askedAt: Instant;
   /**
-   * Whether a deletion of its owner's key, by this process, may be under way: then seeing the key proves nothing, and only
-   * writing it anew makes it stay, since a deletion names the revision that it is for. So it is until the key was written.
+   * Whether a deletion of its owner's key, by this process, may be under way: then seeing the key
+   * proves nothing, and only writing it anew makes it stay, since a deletion names the revision
+   * that it is for. So it is until the key was written.
    */
   keyInDoubt: boolean;
 }
 
 /**
- * Whether nobody has asked for the execution for longer than its lease. Then whoever began it has stopped believing in it, or
- * has been told to; that other keys keep its lease alive must not keep its record from others.
+ * Whether nobody has asked for the execution for longer than its lease. Then whoever began it has
+ * stopped believing in it, or has been told to; that other keys keep its lease alive must not keep
+ * its record from others.
  *
  * `askedAt` is set anew with each answer, and no lease was refreshed after the answer that told of it. So this is never
  * true before the validity that was told has passed.

@@ -2,16 +2,15 @@ import type { FinishReply, FinishRequest } from "@leasehold/core";
 import type { ITxnRequest } from "etcd3";
 import { isUnchanged } from "../format/claim-compares.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import type { Begun } from "./execution.ts";
 import { tries, type Parts } from "./parts.ts";
-import { readRecord } from "./read-record.ts";
 import { encodeRecordValue } from "../format/record-value.ts";
-import { lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
+import { readRecord, lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
 
 /**
- * One finish call: one transaction for an execution that this process has begun, which knows all that is to be written; a read
- * before it for any other.
+ * One finish call: one transaction for an execution that this process has begun, which knows all
+ * that is to be written; a read before it for any other.
  */
 export async function finishExecution(parts: Parts, request: FinishRequest): Promise<FinishReply> {
   const { executions, sweep } = parts;
@@ -19,7 +18,8 @@ export async function finishExecution(parts: Parts, request: FinishRequest): Pro
   const known =
     request.token !== null && execution?.begun?.token === request.token ? execution.begun : undefined;
   if (request.token === null) {
-    // From now on whatever it has in the store is litter, and so is what a begin of it may still put there.
+    // From now on whatever it has in the store is litter, and so is what a begin of it may still
+    // put there.
     executions.depart(request);
     sweep.expect();
   }
@@ -61,10 +61,14 @@ class Finishing {
     const { owner, outcome, body, retentionMs } = this.#request;
     const { recordKey, ownerKey } = this.#place;
     const { calls, retention } = this.#parts;
-    const lease = await this.#beforeWriting(retention.forRecord("ended", retentionMs, this.#deadline.leftMs));
+    const lease = await beforeWriting(
+      "finish",
+      retention.forRecord("ended", retentionMs, this.#deadline.leftMs),
+    );
     const value = encodeRecordValue({ ...present, state: outcome, owner, body });
     const request: ITxnRequest = {
-      // Its revision is the token, so nothing else can be in the record than what this very owner has begun.
+      // Its revision is the token, so nothing else can be in the record than what this very owner
+      // has begun.
       compare: [isUnchanged(recordKey, present.token)],
       success: [
         { request_put: { key: recordKey, value, lease: lease.id } },
@@ -83,7 +87,7 @@ class Finishing {
   }
 
   #read(): Promise<Seen> {
-    return this.#beforeWriting(readRecord(this.#parts.calls, this.#place, this.#deadline.leftMs));
+    return beforeWriting("finish", readRecord(this.#parts.calls, this.#place, this.#deadline.leftMs));
   }
 
   /** What the record says to this owner; what it has begun, if that is still to be ended. */
@@ -93,14 +97,5 @@ class Finishing {
     if (record.owner !== owner || (token !== null && record.token !== token)) return "fenced";
     if (record.state === "in-progress") return record;
     return record.state === outcome ? "done" : "fenced";
-  }
-
-  /** What fails before anything is written leaves no doubt. */
-  async #beforeWriting<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step;
-    } catch (error) {
-      throw toLeaseholdError(error, "finish", false);
-    }
   }
 }

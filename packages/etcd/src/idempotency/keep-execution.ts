@@ -1,13 +1,11 @@
-import { nothingProved } from "@leasehold/core";
-import type { Deadline } from "../rpc/deadline.ts";
-import type { Proof } from "../ownership/own-claim.ts";
+import { type ExtendReply, type ExtendRequest, type Proof } from "@leasehold/core";
+import { Deadline } from "../rpc/deadline.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
 import type { Execution } from "./execution.ts";
 import { tries, type Parts } from "./parts.ts";
-import { readRecord } from "./read-record.ts";
 import { encodeOwnerValue } from "../format/record-value.ts";
-import { isAsSeen, type Seen } from "./seen-record.ts";
+import { readRecord, isAsSeen, type Seen } from "./seen-record.ts";
 
 export type Kept =
   | { readonly kind: "kept"; readonly proof: Proof }
@@ -24,15 +22,18 @@ interface Terms {
 /**
  * Refreshes an execution, without writing the record: its revision is the token.
  *
- * Its owner's key hangs on the shared lease of this process, so the refresh is that lease's keepalive, one for all
- * executions and claims that ask within a sixth of its life. What is asked for each is whether that still is so: one read,
- * under way together with the keepalive. That is enough, in whatever order they are carried out: a key that was seen on a
- * lease goes when that lease ends, and not before, unless this process deletes it (see `keyInDoubt`) or somebody removes it
- * by hand, which is the same as a removal right after a sound refresh, and found by the next. If the lease ended in between,
- * the keepalive says so; if it expires later, then our own deadline, which is always earlier, has passed.
+ * Its owner's key hangs on the shared lease of this process, so the refresh is that lease's
+ * keepalive, one for all executions and claims that ask within a sixth of its life. What is asked
+ * for each is whether that still is so: one read, under way together with the keepalive. That is
+ * enough, in whatever order they are carried out: a key that was seen on a lease goes when that
+ * lease ends, and not before, unless this process deletes it (see `keyInDoubt`) or somebody removes
+ * it by hand, which is the same as a removal right after a sound refresh, and found by the next. If
+ * the lease ended in between, the keepalive says so; if it expires later, then our own deadline,
+ * which is always earlier, has passed.
  *
- * If its lease has lapsed meanwhile and nobody took over, its owner's key is put on one that lives. A takeover compares that
- * there is no owner's key, and this that nobody has written the record: whichever comes first makes the other fail.
+ * If its lease has lapsed meanwhile and nobody took over, its owner's key is put on one that lives.
+ * A takeover compares that there is no owner's key, and this that nobody has written the record:
+ * whichever comes first makes the other fail.
  */
 export async function keepExecution(
   parts: Parts,
@@ -58,7 +59,7 @@ export async function keepExecution(
     if (execution.retention?.id !== record.leaseId) {
       // Of another process, or of a begin that was not answered.
       const { clock } = calls;
-      execution.retention = new SharedLease(record.leaseId, 0, nothingProved, clock, false);
+      execution.retention = new SharedLease(record.leaseId, clock);
       if (!(await refreshedFor(parts, execution.retention, retentionMs, deadline))) continue;
     }
     // The lease of the record has ended, or that of the owner's key: look what is left.
@@ -72,7 +73,10 @@ export async function keepExecution(
   throw new RpcFailure("busy", "the record, or its leases, kept changing");
 }
 
-/** A lease of which the greater part is left is as good as a new one: whoever asks next finds half of it. */
+/**
+ * A lease of which the greater part is left is as good as a new one: whoever asks next finds half
+ * of it.
+ */
 async function refreshed({ leases }: Parts, lease: SharedLease, deadline: Deadline): Promise<boolean> {
   return lease.remainingMs > (lease.ttlMs * 5) / 6 || leases.keep(lease, deadline.leftMs);
 }
@@ -113,4 +117,25 @@ async function putBack(
   // A deletion that is still on its way names the revision that was there before.
   execution.keyInDoubt = false;
   return !lease.gone;
+}
+
+/**
+ * One extend call: an unanswered one has refreshed what it has refreshed, so there is nothing to be
+ * unknown.
+ */
+export async function extendExecution(parts: Parts, request: ExtendRequest): Promise<ExtendReply> {
+  const { executions, sweep, calls } = parts;
+  const execution = executions.enter(request);
+  try {
+    const deadline = new Deadline(calls.clock, request.timeoutMs);
+    const kept = await keepExecution(parts, execution, request, deadline);
+    if (kept.kind !== "kept") return { kind: kept.kind };
+    const { ttlMs: leaseMs, validFrom } = kept.proof;
+    return { kind: "extended", leaseMs, validFrom };
+  } catch (error) {
+    throw toLeaseholdError(error, "extension", false);
+  } finally {
+    executions.leave(execution);
+    sweep.arm(execution);
+  }
 }

@@ -15,5 +15,8 @@ export interface Parts {
   readonly sweep: OwnerSweep;
 }
 
-/** Records that others change, or leases that vanish, between two steps of one call: look again, so often. */
+/**
+ * Records that others change, or leases that vanish, between two steps of one call: look again, so
+ * often.
+ */
 export const tries = 5;

@@ -1,8 +1,8 @@
 import { LeaseholdError } from "@leasehold/core";
+import type { Calls } from "../rpc/calls.ts";
 import type { ICompare, IKeyValue, IRequestOp, ITxnResponse } from "etcd3";
 import { isEmpty, isUnchanged } from "../format/claim-compares.ts";
-import { hasLease } from "../line/line.ts";
-import { rangeIn } from "../format/range-in.ts";
+import { hasLease, rangeIn } from "../format/answers.ts";
 import {
   decodeOwnerValue,
   decodeRecordValue,
@@ -27,8 +27,9 @@ export interface SeenOwner extends OwnerValue, Written {}
 /**
  * A record and the key of its owner, as of one revision.
  *
- * Whoever writes the owner's key compares the record in the same transaction, and whoever ends an execution deletes it. So
- * while a record is in progress, its owner's key is that of the present execution, or it is gone, with its lease.
+ * Whoever writes the owner's key compares the record in the same transaction, and whoever ends an
+ * execution deletes it. So while a record is in progress, its owner's key is that of the present
+ * execution, or it is gone, with its lease.
  */
 export interface Seen {
   readonly record: SeenRecord | null;
@@ -48,7 +49,10 @@ export function lookAt({ recordKey, ownerKey }: Place): IRequestOp[] {
   return [{ request_range: { key: recordKey } }, { request_range: { key: ownerKey } }];
 }
 
-/** Throws a `MalformedRecord` for what this backend cannot have written: nobody can say what has become of such a record. */
+/**
+ * Throws a `MalformedRecord` for what this backend cannot have written: nobody can say what has
+ * become of such a record.
+ */
 export function seenIn(answer: ITxnResponse): Seen {
   const seen = { record: recordIn(rangeIn(answer, 0).kvs[0]), owner: ownerIn(rangeIn(answer, 1).kvs[0]) };
   if (seen.record !== null && seen.owner !== null && !isOfPresent(seen.record, seen.owner))
@@ -56,12 +60,21 @@ export function seenIn(answer: ITxnResponse): Seen {
   return seen;
 }
 
+/** A record and its owner's key, as of one revision. */
+export async function readRecord(calls: Calls, place: Place, timeoutMs: number): Promise<Seen> {
+  const reads = { compare: [], success: lookAt(place) };
+  return seenIn(await calls.unary(({ kv }, options) => kv.txn(reads, options), timeoutMs));
+}
+
 /** Holds while both keys are as they were seen. */
 export function isAsSeen({ recordKey, ownerKey }: Place, { record, owner }: Seen): ICompare[] {
   return [isSame(recordKey, record), isSame(ownerKey, owner)];
 }
 
-/** The error for a record that this backend did not write. It is never touched: it may mean something to somebody. */
+/**
+ * The error for a record that this backend did not write. It is never touched: it may mean
+ * something to somebody.
+ */
 export class MalformedRecord extends LeaseholdError {
   constructor(why: string) {
     super(

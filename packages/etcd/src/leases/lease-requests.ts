@@ -5,16 +5,21 @@ import { Deadline } from "../rpc/deadline.ts";
 import { RpcFailure } from "../rpc/failure.ts";
 import { SharedLease } from "./shared-lease.ts";
 
-/** Two processes drawing the same id out of 2^52 happens once in many lifetimes; the server tells, and another is drawn. */
+/**
+ * Two processes drawing the same id out of 2^52 happens once in many lifetimes; the server tells,
+ * and another is drawn.
+ */
 const draws = 3;
 
 /**
- * Grants a lease of exactly `ttlMs`. Throws `INVALID_ARGUMENT` when the server grants another: etcd raises what it deems
- * too short in silence, and a holder that counts on 1 s would free its claim for others only after 2 s. With `orLonger` it
- * may: what only has to be kept for long enough may be kept for longer.
+ * Grants a lease of exactly `ttlMs`. Throws `INVALID_ARGUMENT` when the server grants another: etcd
+ * raises what it deems too short in silence, and a holder that counts on 1 s would free its claim
+ * for others only after 2 s. With `orLonger` it may: what only has to be kept for long enough may
+ * be kept for longer.
  *
- * We draw the id. So a grant that was not answered can still be revoked; and it stays below 2^53: the server's own ids use
- * 63 bits, which etcd3 rounds, and so confuses, when it cannot load `long` (under `--conditions=import`, as test runners set).
+ * We draw the id. So a grant that was not answered can still be revoked; and it stays below 2^53:
+ * the server's own ids use 63 bits, which etcd3 rounds, and so confuses, when it cannot load `long`
+ * (under `--conditions=import`, as test runners set).
  */
 export async function grantLease(
   calls: Calls,
@@ -58,7 +63,7 @@ async function grantLeaseAs(
     throw error;
   }
   if (grantedMs === ttlMs || (orLonger && grantedMs > ttlMs))
-    return new SharedLease(id, grantedMs, sentAt, calls.clock, true);
+    return new SharedLease(id, calls.clock, { validFrom: sentAt, ttlMs: grantedMs }, true);
   await revoke();
   throw invalidArgument(
     `ttlMs ${ttlMs} is not what this etcd grants: it made it ${grantedMs}. Its minimum is 1.5 times its ` +
@@ -66,17 +71,22 @@ async function grantLeaseAs(
   );
 }
 
-/** Refreshes the lease. False when the store says that there is none; the lease is then marked as gone. */
+/**
+ * Refreshes the lease. False when the store says that there is none; the lease is then marked as
+ * gone.
+ */
 export async function keepLease(calls: Calls, lease: SharedLease, timeoutMs: number): Promise<boolean> {
   const sentAt = calls.now();
   const { TTL } = await calls.unary(keepAliveOnce(lease.id), timeoutMs);
   const seconds = Number(TTL);
-  if (seconds > 0) lease.refreshed(sentAt, seconds * 1000);
+  if (seconds > 0) lease.refreshed({ validFrom: sentAt, ttlMs: seconds * 1000 });
   else lease.ended();
   return seconds > 0;
 }
 
-/** The keys that hang on the lease; null when there is no such lease, which is then marked as gone. */
+/**
+ * The keys that hang on the lease; null when there is no such lease, which is then marked as gone.
+ */
 export async function listLeaseKeys(
   calls: Calls,
   lease: SharedLease,
@@ -114,8 +124,9 @@ export async function revokeLease(calls: Calls, id: string, timeoutMs: number): 
 }
 
 /**
- * A stream for one refresh. A long-lived one would keep the process alive between refreshes, and one that has silently died
- * looks just like a store that takes its time; here each refresh has the deadline and the new connection of any call.
+ * A stream for one refresh. A long-lived one would keep the process alive between refreshes, and
+ * one that has silently died looks just like a store that takes its time; here each refresh has the
+ * deadline and the new connection of any call.
  */
 function keepAliveOnce(id: string): Request<ILeaseKeepAliveResponse> {
   return async ({ leaseClient }, options) => {

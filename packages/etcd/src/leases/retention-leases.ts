@@ -1,12 +1,12 @@
-import { elapsedMs, type Random } from "@leasehold/core";
+import type { Random } from "@leasehold/core";
+import { inTime } from "../rpc/deadline.ts";
 import type { Calls } from "../rpc/calls.ts";
 import { grantLease } from "./lease-requests.ts";
 import type { SharedLease } from "./shared-lease.ts";
-import { within } from "../rpc/within.ts";
 
 /**
- * What a record is kept for. Those in progress are kept by themselves: extending them refreshes their lease, which must not
- * make those that have ended live for longer.
+ * What a record is kept for. Those in progress are kept by themselves: extending them refreshes
+ * their lease, which must not make those that have ended live for longer.
  */
 export type Keeping = "in-progress" | "ended";
 
@@ -19,12 +19,14 @@ interface Bucket {
 const bucketsPerRetention = 8;
 
 /**
- * The leases that keep records, apart from those that keep executions. One for all records of a retention and a bucket of
- * time, since a lease per record would be a grant per call, and etcd keeps its leases in memory.
+ * The leases that keep records, apart from those that keep executions. One for all records of a
+ * retention and a bucket of time, since a lease per record would be a grant per call, and etcd
+ * keeps its leases in memory.
  *
- * A lease is granted for the retention and a bucket, and used while the retention is left of it. So a record lives for at
- * least its retention, counted from when its request was sent, and at most an eighth longer (or a second, if that is more).
- * The next one is granted ahead, when a quarter of the bucket is left; so under steady traffic nobody waits for a grant.
+ * A lease is granted for the retention and a bucket, and used while the retention is left of it. So
+ * a record lives for at least its retention, counted from when its request was sent, and at most an
+ * eighth longer (or a second, if that is more). The next one is granted ahead, when a quarter of
+ * the bucket is left; so under steady traffic nobody waits for a grant.
  *
  * They are never revoked: what they keep must outlive this process.
  */
@@ -43,7 +45,7 @@ export class RetentionLeases {
     const bucket = this.#bucketOf(`${keeping}/${retentionMs}`);
     const { lease } = bucket;
     if (lease === undefined || lease.remainingMs < retentionMs)
-      return within(this.#calls.clock, this.#grant(bucket, retentionMs, timeoutMs), timeoutMs);
+      return inTime(this.#calls.clock, this.#grant(bucket, retentionMs, timeoutMs), timeoutMs);
     const spareMs = lease.remainingMs - retentionMs;
     // If it fails, the next record asks again; this one has what it needs.
     if (spareMs < (lease.ttlMs - retentionMs) / 4)
@@ -84,10 +86,6 @@ export class RetentionLeases {
   /** Retentions that nobody has asked for in a whole life of their last lease. */
   #dropEnded(): void {
     for (const [id, { lease, granting }] of this.#buckets)
-      if (
-        granting === undefined &&
-        (lease === undefined || elapsedMs(this.#calls.clock, lease.validFrom) > lease.ttlMs)
-      )
-        this.#buckets.delete(id);
+      if (granting === undefined && (lease === undefined || lease.lapsedMs > 0)) this.#buckets.delete(id);
   }
 }

@@ -1,10 +1,9 @@
 import type { Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
-import { Deadline } from "../rpc/deadline.ts";
+import { Deadline, inTime } from "../rpc/deadline.ts";
 import { grantLease, keepLease, listLeaseKeys, revokeLease } from "./lease-requests.ts";
 import { RpcFailure } from "../rpc/failure.ts";
 import { SharedLease } from "./shared-lease.ts";
-import { within } from "../rpc/within.ts";
 
 /** What a refresh found: the keys on the lease, or null when the store has no such lease. */
 export type LeaseKeys = ReadonlySet<string> | null;
@@ -15,11 +14,12 @@ interface Refreshes {
 }
 
 /**
- * The leases of a process: one per ttl, shared by all claims of that ttl, so that renewing any number of claims is one
- * keepalive and one list of keys.
+ * The leases of a process: one per ttl, shared by all claims of that ttl, so that renewing any
+ * number of claims is one keepalive and one list of keys.
  *
- * A lease that nobody uses is simply no longer refreshed, and the server ends it: nothing here lives for ever. It is never
- * given up for another while claims may hang on it: only the server's word ends it.
+ * A lease that nobody uses is simply no longer refreshed, and the server ends it: nothing here
+ * lives for ever. It is never given up for another while claims may hang on it: only the server's
+ * word ends it.
  */
 export class SharedLeases {
   readonly #calls: Calls;
@@ -27,7 +27,10 @@ export class SharedLeases {
   readonly #onGone: () => void;
   /** By ttl: the lease for new claims. */
   readonly #current = new Map<number, SharedLease>();
-  /** Every lease granted to us that may still exist: those for new claims, and lapsed ones with old claims on them. */
+  /**
+   * Every lease granted to us that may still exist: those for new claims, and lapsed ones with old
+   * claims on them.
+   */
   readonly #ours = new Set<SharedLease>();
   readonly #others = new Map<string, SharedLease>();
   readonly #granting = new Map<number, Promise<SharedLease>>();
@@ -43,14 +46,16 @@ export class SharedLeases {
   }
 
   /**
-   * A lease with at least half of its life left. The first call of a ttl is granted one, and so is the first after the lease
-   * was lost or has lapsed; those that come meanwhile share that grant. Below two thirds it is refreshed in passing, so that
-   * under steady traffic nobody ever waits for that.
+   * A lease with at least half of its life left. The first call of a ttl is granted one, and so is
+   * the first after the lease was lost or has lapsed; those that come meanwhile share that grant.
+   * Below two thirds it is refreshed in passing, so that under steady traffic nobody ever waits for
+   * that.
    */
   async forAcquire(ttlMs: number, timeoutMs: number): Promise<SharedLease> {
     const deadline = new Deadline(this.#calls.clock, timeoutMs);
     const lease = this.#current.get(ttlMs);
-    // A lapsed one is left to end: asking whether it still lives costs as much as another. Claims on it keep asking for it.
+    // A lapsed one is left to end: asking whether it still lives costs as much as another. Claims
+    // on it keep asking for it.
     if (lease !== undefined && !lease.gone && lease.remainingMs > 0) {
       if (lease.remainingMs >= ttlMs / 2) {
         if (lease.remainingMs < (ttlMs * 2) / 3) this.keep(lease, ttlMs / 4).catch(() => {});
@@ -61,14 +66,17 @@ export class SharedLeases {
     return this.#grant(ttlMs, deadline.leftMs);
   }
 
-  /** The lease of that id: ours, or another process's, on which a claim was found that we are asked to renew. */
+  /**
+   * The lease of that id: ours, or another process's, on which a claim was found that we are asked
+   * to renew.
+   */
   withId(id: string): SharedLease {
     const own = this.ours.find((lease) => lease.id === id);
     if (own !== undefined) return own;
     let other = this.#others.get(id);
     if (other === undefined || other.gone) {
       // Nothing was acknowledged to us yet, so nothing is valid.
-      other = new SharedLease(id, 0, { monoMs: -Infinity, wallMs: -Infinity }, this.#calls.clock, false);
+      other = new SharedLease(id, this.#calls.clock);
       this.#others.set(id, other);
     }
     return other;
@@ -88,7 +96,7 @@ export class SharedLeases {
   /** Refreshes the lease; one request for all who ask at once. False: it is gone. */
   keep(lease: SharedLease, timeoutMs: number): Promise<boolean> {
     const shared = this.#keeping.get(lease);
-    if (shared !== undefined) return within(this.#calls.clock, shared, timeoutMs);
+    if (shared !== undefined) return inTime(this.#calls.clock, shared, timeoutMs);
     const keeping = keepLease(this.#calls, lease, timeoutMs).then((alive) => {
       if (!alive) this.#forget(lease);
       return alive;
@@ -100,15 +108,17 @@ export class SharedLeases {
   }
 
   /**
-   * Refreshes the lease and lists its keys, at once: over a slow link two steps would not fit in the time of one renewal.
+   * Refreshes the lease and lists its keys, at once: over a slow link two steps would not fit in
+   * the time of one renewal.
    *
-   * The list is needed because an etcd before 3.4.38, 3.5.23 and 3.6.5 may acknowledge a keepalive of a lease that was just
-   * revoked: a key that is listed proves that the lease lived after both were sent. If it ended between the list and the
-   * keepalive, then either by revocation, which is the same as a revocation right after a sound renewal, and found by the
-   * next; or by expiry, and then our own deadline, which is always earlier, has passed before the answers came.
+   * The list is needed because an etcd before 3.4.38, 3.5.23 and 3.6.5 may acknowledge a keepalive
+   * of a lease that was just revoked: a key that is listed proves that the lease lived after both
+   * were sent. If it ended between the list and the keepalive, then either by revocation, which is
+   * the same as a revocation right after a sound renewal, and found by the next; or by expiry, and
+   * then our own deadline, which is always earlier, has passed before the answers came.
    *
-   * Who asks while a refresh runs shares the next one, not that one: its list may have been made before the claim that is
-   * asked about was written.
+   * Who asks while a refresh runs shares the next one, not that one: its list may have been made
+   * before the claim that is asked about was written.
    */
   refresh(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
     const refreshes = this.#refreshing.get(lease);
@@ -122,7 +132,7 @@ export class SharedLeases {
       () => this.#refresh(lease, timeoutMs),
       () => this.#refresh(lease, timeoutMs),
     );
-    return within(this.#calls.clock, refreshes.next, timeoutMs);
+    return inTime(this.#calls.clock, refreshes.next, timeoutMs);
   }
 
   /** The keys on the lease, without refreshing it; null when it is gone. */
@@ -132,16 +142,20 @@ export class SharedLeases {
     return keys === null ? null : new Set(keys.map((key) => key.toString("latin1")));
   }
 
-  /** Ends every lease of this process but those `inUse` by then. Bounded; a lease that it cannot reach ends by itself. */
+  /**
+   * Ends every lease of this process but those `inUse` by then. Bounded; a lease that it cannot
+   * reach ends by itself.
+   */
   async revokeAll(inUse: () => ReadonlySet<SharedLease>, timeoutMs: number): Promise<void> {
     // An acquire that finds its lease revoked must not be granted another.
     this.#closed = true;
     const deadline = new Deadline(this.#calls.clock, timeoutMs);
     const granting = Promise.allSettled(this.#granting.values());
-    await within(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
+    await inTime(this.#calls.clock, granting, timeoutMs / 2).catch(() => {});
     const used = inUse();
     const over = this.ours.filter((lease) => !used.has(lease));
-    // Known before it is done: an acquire that is answered from now on must not take a claim on one of them for its own.
+    // Known before it is done: an acquire that is answered from now on must not take a claim on one
+    // of them for its own.
     for (const lease of over) lease.ended();
     const revoked = over.map((lease) => revokeLease(this.#calls, lease.id, deadline.leftMs));
     await Promise.allSettled(revoked);
@@ -168,7 +182,7 @@ export class SharedLeases {
   #grant(ttlMs: number, timeoutMs: number): Promise<SharedLease> {
     if (this.#closed) return Promise.reject(new RpcFailure("closed", "closed"));
     const shared = this.#granting.get(ttlMs);
-    if (shared !== undefined) return within(this.#calls.clock, shared, timeoutMs);
+    if (shared !== undefined) return inTime(this.#calls.clock, shared, timeoutMs);
     const granting = grantLease(this.#calls, this.#random, ttlMs, timeoutMs).then((lease) => {
       this.#dropEnded();
       this.#current.set(ttlMs, lease);
@@ -181,7 +195,10 @@ export class SharedLeases {
     return granting;
   }
 
-  /** Leases that lapsed, were replaced, and have not been asked for in another two ttls: the server has ended them. */
+  /**
+   * Leases that lapsed, were replaced, and have not been asked for in another two ttls: the server
+   * has ended them.
+   */
   #dropEnded(): void {
     for (const lease of this.#ours) if (lease.lapsedMs > 2 * lease.ttlMs) this.#forget(lease);
   }

@@ -1,38 +1,43 @@
-import type { Random, Timer } from "@leasehold/core";
+import { Backoff, type Random, type Timer } from "@leasehold/core";
 import type { IEvent } from "etcd3";
 import type { Calls } from "../rpc/calls.ts";
 import type { KeyRange } from "../format/claim-keys.ts";
 import { WatchStream, type WatchKind } from "./watch-stream.ts";
 
 export interface LastingWatchHandler {
-  /** It stands: whatever comes after `revision` is told. `again`: something before that may have been missed. */
+  /**
+   * It stands: whatever comes after `revision` is told. `again`: something before that may have
+   * been missed.
+   */
   created(revision: bigint, again: boolean): void;
   heard(events: readonly IEvent[]): void;
-  /** Nothing is told until it is created. `first`: it stood until now, or was asked for just now. */
+  /**
+   * Nothing is told until it is created. `first`: it stood until now, or was asked for just now.
+   */
   broken(message: string, first: boolean): void;
 }
 
-const shortestBackoffMs = 50;
-const longestBackoffMs = 2_000;
+/** After a server's restart all its clients come back, and not all at once. */
+const pace = { firstMs: 50, longestMs: 2_000 };
 
 /**
- * A watch that is made anew, from "now", whenever it breaks: the server restarted, lost its leader, or compacted what it
- * still had to tell. So it never asks for a revision that may be gone; what was missed is the reader's to look for.
+ * A watch that is made anew, from "now", whenever it breaks: the server restarted, lost its leader,
+ * or compacted what it still had to tell. So it never asks for a revision that may be gone; what
+ * was missed is the reader's to look for.
  */
 export class LastingWatch {
   readonly #calls: Calls;
-  readonly #random: Random;
   readonly #range: KeyRange;
   readonly #kind: WatchKind;
   readonly #handler: LastingWatchHandler;
   #stream: WatchStream | undefined;
+  readonly #backoff: Backoff;
   #timer: Timer | undefined;
-  #backoffMs = shortestBackoffMs;
   #interrupted = false;
 
   constructor(calls: Calls, random: Random, range: KeyRange, kind: WatchKind, handler: LastingWatchHandler) {
     this.#calls = calls;
-    this.#random = random;
+    this.#backoff = new Backoff(pace, random);
     this.#range = range;
     this.#kind = kind;
     this.#handler = handler;
@@ -48,7 +53,7 @@ export class LastingWatch {
     this.#stream = new WatchStream(this.#calls, this.#range, this.#kind, {
       created: (revision) => {
         const again = this.#interrupted;
-        this.#backoffMs = shortestBackoffMs;
+        this.#backoff.reset();
         this.#interrupted = false;
         this.#handler.created(revision, again);
       },
@@ -57,16 +62,9 @@ export class LastingWatch {
         const first = !this.#interrupted;
         this.#stream = undefined;
         this.#interrupted = true;
-        this.#timer = this.#calls.clock.schedule(this.#nextBackoffMs(), () => this.#open());
+        this.#timer = this.#calls.clock.schedule(this.#backoff.nextMs(), () => this.#open());
         this.#handler.broken(message, first);
       },
     });
-  }
-
-  /** Jitter: after a server's restart all its clients come back at once. */
-  #nextBackoffMs(): number {
-    const delayMs = this.#backoffMs * (0.5 + this.#random.fraction() / 2);
-    this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs);
-    return delayMs;
   }
 }

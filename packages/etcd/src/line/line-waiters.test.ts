@@ -5,11 +5,11 @@ import { beforeEach, expect, test } from "vitest";
 import { ClaimKeys } from "../format/claim-keys.ts";
 import { Line } from "./line.ts";
 import { LineWaiters } from "./line-waiters.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
 
 const keys = new ClaimKeys("leasehold", "0123456789abcdef");
-const lease = new SharedLease("7", 1000, systemClock.now(), systemClock, true);
+const lease = new SharedLease("7", systemClock);
 const ownerOf = (ticket: number): string => ticket.toString(16).padStart(32, "0");
 
 let waiters: LineWaiters;

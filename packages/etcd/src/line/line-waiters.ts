@@ -1,7 +1,7 @@
 import type { IEvent } from "etcd3";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import type { Line } from "./line.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 
 interface Waiter {
   readonly claim: OwnClaim;
@@ -20,20 +20,28 @@ interface Deletion {
 export interface Changes {
   readonly granted: OwnClaim[];
   readonly gone: OwnClaim[];
-  /** Something was missed or not understood: only a read of the line can tell where our waiters stand. */
+  /**
+   * Something was missed or not understood: only a read of the line can tell where our waiters
+   * stand.
+   */
   readonly unclear: boolean;
 }
 
-/** Enough for the deletions that a reply can have met on its way here; beyond, the line is read again. */
+/**
+ * Enough for the deletions that a reply can have met on its way here; beyond, the line is read
+ * again.
+ */
 const remembered = 256;
 
 /**
- * Where the waiters of this process stand in one line. Nobody can join ahead of a claim, so what is ahead of it only shrinks:
- * it is enough to know the sum at one revision, and to hear of each later deletion, in order. That makes a hand-over free of
- * requests, and a thousand waiters cost no more than one.
+ * Where the waiters of this process stand in one line. Nobody can join ahead of a claim, so what is
+ * ahead of it only shrinks: it is enough to know the sum at one revision, and to hear of each later
+ * deletion, in order. That makes a hand-over free of requests, and a thousand waiters cost no more
+ * than one.
  *
- * A waiter's sum comes from a reply, the deletions from a watch, and either may overtake the other. So each sum carries its
- * revision, deletions up to it are not taken off again, and those that came before the reply are kept and taken off late.
+ * A waiter's sum comes from a reply, the deletions from a watch, and either may overtake the other.
+ * So each sum carries its revision, deletions up to it are not taken off again, and those that came
+ * before the reply are kept and taken off late.
  */
 export class LineWaiters {
   readonly #keys: ClaimKeys;
@@ -77,14 +85,18 @@ export class LineWaiters {
     this.#completeAfter = null;
   }
 
-  /** The watch told of deletions: whole revisions, so a lease that ends with many claims on it counts as one step. */
+  /**
+   * The watch told of deletions: whole revisions, so a lease that ends with many claims on it
+   * counts as one step.
+   */
   deleted(events: readonly IEvent[]): Changes {
     const gone: OwnClaim[] = [];
     let clear = true;
     const fresh: Deletion[] = [];
     for (const { kv, prev_kv: previous } of events) {
       const key = this.#keys.parse(kv.key);
-      // The key before its deletion says what it weighed and when it came; a compaction may have taken it away.
+      // The key before its deletion says what it weighed and when it came; a compaction may have
+      // taken it away.
       if (key === undefined || !previous) {
         clear = false;
         continue;
@@ -123,7 +135,10 @@ export class LineWaiters {
     return { ...this.#settle(clear), gone };
   }
 
-  /** Takes off what was deleted since the waiter's sum was made; false if that is not known any more. */
+  /**
+   * Takes off what was deleted since the waiter's sum was made; false if that is not known any
+   * more.
+   */
   #catchUp(waiter: Waiter): boolean {
     takeOff(waiter, this.#deletions);
     return this.#completeAfter === null || waiter.revision >= this.#completeAfter;

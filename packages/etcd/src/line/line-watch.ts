@@ -3,7 +3,7 @@ import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { LastingWatch } from "./lasting-watch.ts";
 import { LineWaiters, type Changes } from "./line-waiters.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 import { readLine } from "./read-line.ts";
 
 export interface LineWatchHandler {
@@ -19,14 +19,17 @@ export interface LineWatchHandler {
   idle(): void;
 }
 
-/** How long a watch outlives its last waiter. A busy lock would otherwise pay for a new one at each turn. */
+/**
+ * How long a watch outlives its last waiter. A busy lock would otherwise pay for a new one at each
+ * turn.
+ */
 const lingerMs = 500;
 const readTimeoutMs = 2_000;
 
 /**
- * Watches one line for all waiters of this process: one watch, however many wait. It starts at "now", then the line is read
- * once, for what happened before; from then on nothing is asked. A watch is a hint: it may fall silent (F30), and then
- * renewal finds the grant.
+ * Watches one line for all waiters of this process: one watch, however many wait. It starts at
+ * "now", then the line is read once, for what happened before; from then on nothing is asked. A
+ * watch is a hint: it may fall silent (F30), and then renewal finds the grant.
  */
 export class LineWatch {
   readonly #calls: Calls;
@@ -63,9 +66,10 @@ export class LineWatch {
   }
 
   /**
-   * A claim of ours waits, with `ahead` before it at `revision`. True if deletions that were told before its own reply have
-   * granted it already: then it is not added, and not pushed. A push before the reply would count its ttl from the send of
-   * the acquire (rule R4), but the lease under it may be older than that.
+   * A claim of ours waits, with `ahead` before it at `revision`. True if deletions that were told
+   * before its own reply have granted it already: then it is not added, and not pushed. A push
+   * before the reply would count its ttl from the send of the acquire (rule R4), but the lease
+   * under it may be older than that.
    */
   add(claim: OwnClaim, ahead: number, revision: bigint): boolean {
     this.#linger?.cancel();
@@ -111,7 +115,10 @@ export class LineWatch {
     this.#lingerIfIdle();
   }
 
-  /** One read at a time, and one more if it was called for meanwhile. If none succeeds, renewal finds the grants. */
+  /**
+   * One read at a time, and one more if it was called for meanwhile. If none succeeds, renewal
+   * finds the grants.
+   */
   async #read(): Promise<void> {
     this.#readAgain = true;
     if (this.#reading) return;

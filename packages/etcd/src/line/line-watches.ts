@@ -2,7 +2,7 @@ import type { GrantListener, Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { LineWatch } from "./line-watch.ts";
-import type { OwnClaim } from "../ownership/own-claim.ts";
+import type { OwnClaim } from "./own-claim.ts";
 
 export interface GrantsHandler {
   /** A waiting claim of this process was granted, and no listener knows it. */
@@ -39,7 +39,10 @@ export class LineWatches {
     for (const listener of this.#listeners) listener.lookAgain();
   }
 
-  /** The claim waits, with `ahead` before it at `revision`. True: it is granted by now, and will not be pushed. */
+  /**
+   * The claim waits, with `ahead` before it at `revision`. True: it is granted by now, and will not
+   * be pushed.
+   */
   add(claim: OwnClaim, ahead: number, revision: bigint): boolean {
     const id = lineOf(claim);
     let watch = this.#watches.get(id);

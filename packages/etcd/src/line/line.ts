@@ -1,4 +1,5 @@
 import type { IKeyValue } from "etcd3";
+import { hasLease } from "../format/answers.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { decodeRecord, type ClaimRecord } from "../format/claim-record.ts";
 
@@ -27,7 +28,10 @@ export class Line {
   readonly revision: bigint;
   /** Oldest first. */
   readonly claims: readonly LineClaim[];
-  /** How many keys were found that this backend cannot have written. They are nobody's claim, and take no room. */
+  /**
+   * How many keys were found that this backend cannot have written. They are nobody's claim, and
+   * take no room.
+   */
   readonly malformed: number;
 
   constructor(keys: ClaimKeys, kvs: readonly IKeyValue[], revision: bigint) {
@@ -63,12 +67,4 @@ export class Line {
     const last = this.claims.at(-1);
     return last === undefined ? 0 : last.ahead + last.weight;
   }
-}
-
-/**
- * A claim without a lease would never die, so it is not one. By number: etcd3 tells "no lease" as 0 where it cannot load
- * `long`, and as "0" elsewhere.
- */
-export function hasLease({ lease }: IKeyValue): boolean {
-  return Number(lease) !== 0;
 }

@@ -3,7 +3,10 @@ import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Line, type LineClaim } from "./line.ts";
 
-/** Everything on the resource, whatever its capacity, as of one revision. Linearizable, as every read here (F25). */
+/**
+ * Everything on the resource, whatever its capacity, as of one revision. Linearizable, as every
+ * read here (F25).
+ */
 export async function readLine(
   calls: Calls,
   keys: ClaimKeys,

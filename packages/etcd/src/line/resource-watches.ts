@@ -23,7 +23,9 @@ export class ResourceWatches {
   readonly #watches = new Map<string, ResourceWatch>();
   readonly #closing = new Set<Promise<void>>();
 
-  /** `interrupted`: changes may be missed until the watch stands again. Once per outage and name. */
+  /**
+   * `interrupted`: changes may be missed until the watch stands again. Once per outage and name.
+   */
   constructor(
     calls: Calls,
     rangeOf: (resource: string) => KeyRange,

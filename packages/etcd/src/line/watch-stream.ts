@@ -7,7 +7,10 @@ import { RpcAttempt } from "../rpc/attempt.ts";
 import { classify, RpcFailure } from "../rpc/failure.ts";
 
 export interface WatchHandler {
-  /** From now on everything that it is to tell, and that comes after `revision`, is told, in the order of the store. */
+  /**
+   * From now on everything that it is to tell, and that comes after `revision`, is told, in the
+   * order of the store.
+   */
   created(revision: bigint): void;
   /** All that there is to tell of one or more whole revisions. */
   heard(events: readonly IEvent[]): void;
@@ -16,18 +19,22 @@ export interface WatchHandler {
 }
 
 /**
- * What a watch tells. `deletions`: each with the key as it was before; puts are filtered out at the server, since nobody
- * waits for those who come, and a value that is replaced moves nobody. `changes`: that there was a put or a deletion.
+ * What a watch tells. `deletions`: each with the key as it was before; puts are filtered out at the
+ * server, since nobody waits for those who come, and a value that is replaced moves nobody.
+ * `changes`: that there was a put or a deletion.
  */
 export type WatchKind = "deletions" | "changes";
 
-/** A watch that is not there after this long never comes; it would be silent for as long as anybody waits. */
+/**
+ * A watch that is not there after this long never comes; it would be silent for as long as anybody
+ * waits.
+ */
 const createTimeoutMs = 3_000;
 const cancelTimeoutMs = 250;
 
 /**
- * One watch, from "now". Never from a past revision: those are served by a loop that etcd runs every 100 ms, which is where
- * its own mutex loses its time.
+ * One watch, from "now". Never from a past revision: those are served by a loop that etcd runs
+ * every 100 ms, which is where its own mutex loses its time.
  */
 export class WatchStream {
   readonly #calls: Calls;
@@ -55,7 +62,10 @@ export class WatchStream {
     );
   }
 
-  /** Ends the watch. Resolves when gRPC has let go of it: an open stream would keep the process alive. */
+  /**
+   * Ends the watch. Resolves when gRPC has let go of it: an open stream would keep the process
+   * alive.
+   */
   async close(): Promise<void> {
     this.#end();
     if (this.#endpoint === undefined) return;
@@ -69,7 +79,7 @@ export class WatchStream {
     if (this.#over) return;
     this.#endpoint = endpoint;
     this.#token = token;
-    this.#attempt = new RpcAttempt(token, !this.#calls.endpoints.ours);
+    this.#attempt = new RpcAttempt(token, !this.#calls.endpoints.ours, () => {});
     const stream = await endpoint.client.watchClient.watch(this.#attempt.callOptions);
     this.#listen(stream);
     if (this.#over) return stream.cancel();
@@ -91,6 +101,7 @@ export class WatchStream {
   }
 
   #heard(response: IWatchResponse): void {
+    this.#endpoint?.pulse.heard();
     if (this.#over) return;
     if (response.canceled) {
       const why = response.cancel_reason || `compacted at revision ${response.compact_revision}`;

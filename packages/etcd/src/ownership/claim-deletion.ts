@@ -7,15 +7,22 @@ import { Deadline } from "../rpc/deadline.ts";
 import { readLine } from "../line/read-line.ts";
 
 /**
- * What is to be deleted. Never a key by its name alone: names are used again, and a delete that arrives late must not hit a
- * later claim. What tells a claim for certain is its create revision, or its value, which begins with the owner.
+ * What is to be deleted. Never a key by its name alone: names are used again, and a delete that
+ * arrives late must not hit a later claim. What tells a claim for certain is its create revision,
+ * or its value, which begins with the owner.
  */
 export type Doomed =
   /** This claim. */
   | { readonly key: Buffer; readonly ticket: bigint }
-  /** Whatever claim of this owner the key holds: an acquire was not answered, so its ticket is not known (rule R2). */
+  /**
+   * Whatever claim of this owner the key holds: an acquire was not answered, so its ticket is not
+   * known (rule R2).
+   */
   | { readonly key: Buffer; readonly owner: string }
-  /** Whatever the owner has on the resource: it was not acquired by this process, so all must be looked for. */
+  /**
+   * Whatever the owner has on the resource: it was not acquired by this process, so all must be
+   * looked for.
+   */
   | ClaimName;
 
 /** Deletes it if it is there. True when it was. */

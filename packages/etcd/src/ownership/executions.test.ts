@@ -29,7 +29,7 @@ function stage(): {
     begin: (record) => {
       const execution = executions.enter(ref(record));
       execution.begun = { token: 7n, attempt: 1, fingerprint: "f" };
-      execution.lease = new SharedLease("1", leaseMs, clock.now(), clock, true);
+      execution.lease = new SharedLease("1", clock, { validFrom: clock.now(), ttlMs: leaseMs }, true);
       executions.leave(execution);
       return execution;
     },

@@ -7,8 +7,8 @@ import type { RecordKeys } from "../format/record-keys.ts";
 const departedForMs = 60_000;
 
 /**
- * The executions of this process, and the owners that have taken theirs back. An owner's key on one of our leases that
- * belongs to neither is litter.
+ * The executions of this process, and the owners that have taken theirs back. An owner's key on one
+ * of our leases that belongs to neither is litter.
  */
 export class Executions {
   readonly #keys: RecordKeys;
@@ -23,7 +23,10 @@ export class Executions {
     this.#clock = clock;
   }
 
-  /** A request begins. From before it leaves, a sweep must not touch what it may write. `leave` must follow. */
+  /**
+   * A request begins. From before it leaves, a sweep must not touch what it may write. `leave` must
+   * follow.
+   */
   enter(ref: ExecutionRef & { readonly leaseMs: number }): Execution {
     const execution = this.find(ref) ?? this.#add(ref);
     execution.pending += 1;
@@ -31,7 +34,9 @@ export class Executions {
     return execution;
   }
 
-  /** A request has ended. An execution of which nothing is in the store, for certain, is dropped. */
+  /**
+   * A request has ended. An execution of which nothing is in the store, for certain, is dropped.
+   */
   leave(execution: Execution): void {
     execution.pending -= 1;
     if (execution.pending === 0 && execution.begun === undefined && !execution.doubtful) this.drop(execution);
@@ -87,7 +92,9 @@ export class Executions {
     if (execution !== undefined) this.drop(execution);
   }
 
-  /** What it had begun was taken back: no begin can find the record as it was before that any more. */
+  /**
+   * What it had begun was taken back: no begin can find the record as it was before that any more.
+   */
   forgetDeparture({ record, owner }: ExecutionRef): void {
     this.#departed.delete(idOf(textOf(this.#keys.owner(record)), owner));
   }

@@ -7,12 +7,12 @@ import type { SharedLeases } from "../leases/shared-leases.ts";
 import type { Sweeper, Tenant } from "./sweeper.ts";
 import type { Execution } from "../idempotency/execution.ts";
 import type { Executions } from "./executions.ts";
-import { readRecord } from "../idempotency/read-record.ts";
 import type { RecordKeys } from "../format/record-keys.ts";
 import { encodeRecordValue } from "../format/record-value.ts";
 import {
   isAsSeen,
   MalformedRecord,
+  readRecord,
   type Place,
   type Seen,
   type SeenOwner,
@@ -22,17 +22,19 @@ const requestTimeoutMs = 1_000;
 const shortestPeriodMs = 200;
 
 /**
- * Ends executions that nobody wants. An owner's key hangs on a lease that other executions and claims keep alive, so it would
- * keep its record from everybody for as long as this process lives:
+ * Ends executions that nobody wants. An owner's key hangs on a lease that other executions and
+ * claims keep alive, so it would keep its record from everybody for as long as this process lives:
  *
- * - of a handler that is stuck: core has stopped extending it, at its maximum duration or when it was lost. A timer deletes
- *   the key once nobody has asked for it for its lease, and the record may be taken over, as when a process has died;
- * - of a begin that was carried out after its caller had given up. The lists of our leases' keys show it (see `Sweeper`), and
- *   so does the next begin of this process for that record. If its owner has taken back what it may have begun, nothing of it
- *   was executed, and the record is released; else it is only let go.
+ * - of a handler that is stuck: core has stopped extending it, at its maximum duration or when it
+ *   was lost. A timer deletes the key once nobody has asked for it for its lease, and the record
+ *   may be taken over, as when a process has died;
+ * - of a begin that was carried out after its caller had given up. The lists of our leases' keys
+ *   show it (see `Sweeper`), and so does the next begin of this process for that record. If its
+ *   owner has taken back what it may have begun, nothing of it was executed, and the record is
+ *   released; else it is only let go.
  *
- * Every deletion names the revision of the key that was read, so one that arrives late does nothing to a key that was written
- * anew.
+ * Every deletion names the revision of the key that was read, so one that arrives late does nothing
+ * to a key that was written anew.
  */
 export class OwnerSweep implements Tenant {
   readonly #calls: Calls;
@@ -67,14 +69,17 @@ export class OwnerSweep implements Tenant {
     if (this.#executions.has(execution)) this.#schedule(dueMsOf(execution));
   }
 
-  /** A begin was taken back, and a copy of it may still arrive: look every now and then until that is over. */
+  /**
+   * A begin was taken back, and a copy of it may still arrive: look every now and then until that
+   * is over.
+   */
   expect(): void {
     this.#sweeper.arm();
   }
 
   /**
-   * Executions are put on this lease, which keeps it alive; so that no litter lives on with it, its keys are listed once in
-   * its ttl. (Renewals of claims list them as well, but there may be none.)
+   * Executions are put on this lease, which keeps it alive; so that no litter lives on with it, its
+   * keys are listed once in its ttl. (Renewals of claims list them as well, but there may be none.)
    */
   used(lease: SharedLease): void {
     const { monoMs } = this.#calls.now();
@@ -88,7 +93,10 @@ export class OwnerSweep implements Tenant {
     );
   }
 
-  /** A begin has found this owner. If it is on a lease of ours, and we know of no such execution, it is litter. */
+  /**
+   * A begin has found this owner. If it is on a lease of ours, and we know of no such execution, it
+   * is litter.
+   */
   met(ownerKey: Buffer, owner: SeenOwner | null): void {
     if (owner === null || !this.#isOnOurLease(owner)) return;
     const text = ownerKey.toString("latin1");
@@ -190,7 +198,10 @@ function letGo({ ownerKey }: Place, { revision }: SeenOwner): ITxnRequest {
   };
 }
 
-/** As `finish` would have done, had the begin come before it. On the lease that the record is on: it is not kept for longer. */
+/**
+ * As `finish` would have done, had the begin come before it. On the lease that the record is on: it
+ * is not kept for longer.
+ */
 function release(place: Place, seen: Seen): ITxnRequest {
   const { recordKey, ownerKey } = place;
   const { record } = seen;

@@ -1,7 +1,7 @@
 import type { AcquireRequest } from "@leasehold/core";
 import { beforeEach, expect, test } from "vitest";
 import { ClaimKeys } from "../format/claim-keys.ts";
-import type { OwnerRecord } from "./own-claim.ts";
+import type { OwnerRecord } from "./roster.ts";
 import { Roster } from "./roster.ts";
 
 let roster: Roster;

@@ -2,20 +2,49 @@ import { encodeName } from "@leasehold/core";
 import type { ClaimName, JoinRequest } from "../format/claim-request.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { encodeRecord } from "../format/claim-record.ts";
-import type { OwnClaim, OwnerRecord } from "./own-claim.ts";
+import type { OwnClaim } from "../line/own-claim.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
-import { Slots } from "../leases/slots.ts";
 
 /**
- * Who in this process owns a place in some line, and who has left. A key on one of our leases that belongs to nobody in here
- * is litter: its release was asked for, so nobody waits on it and nobody believes in it.
+ * What this process knows of one owner: one acquire call, with all its tries. The shape is that of
+ * the first try.
+ */
+export interface OwnerRecord extends ClaimName {
+  readonly capacity: number;
+  readonly weight: number;
+  /** Where all tries of this owner write: the second finds the claim of the first. */
+  readonly key: Buffer;
+  /**
+   * What they write. It names the owner, which tells this claim from any other that the key ever
+   * held.
+   */
+  readonly stored: Buffer;
+  readonly slot: number;
+  /** How many acquires of this owner are under way. */
+  pending: number;
+  /** An acquire of this owner was not answered: a copy may be carried out at any later time. */
+  doubtful: boolean;
+  /** The claim of the last answered acquire, until it is released or known to be gone. */
+  claim: OwnClaim | undefined;
+  /** Released, and the store has said that nothing is left. */
+  deleted: boolean;
+  /** Until when a copy of an acquire may still arrive, on the monotonic clock. */
+  departedUntilMs: number;
+}
+
+/**
+ * Who in this process owns a place in some line, and who has left. A key on one of our leases that
+ * belongs to nobody in here is litter: its release was asked for, so nobody waits on it and nobody
+ * believes in it.
  */
 export class Roster {
   readonly #keys: ClaimKeys;
   readonly #slots = new Slots();
   readonly #records = new Map<string, OwnerRecord>();
   readonly #byKey = new Map<string, OwnerRecord>();
-  /** Owners that were released with a request unanswered, and until when a copy of it may arrive. */
+  /**
+   * Owners that were released with a request unanswered, and until when a copy of it may arrive.
+   */
   readonly #departed = new Map<string, number>();
   /** Released records whose key name must not be used again yet. */
   readonly #lingering = new Set<OwnerRecord>();
@@ -24,14 +53,18 @@ export class Roster {
     this.#keys = keys;
   }
 
-  /** An acquire begins. From before its request leaves, a sweep must not touch what it may write. */
+  /**
+   * An acquire begins. From before its request leaves, a sweep must not touch what it may write.
+   */
   enter(request: JoinRequest): OwnerRecord {
     const record = this.find(request) ?? this.#add(request);
     record.pending += 1;
     return record;
   }
 
-  /** An acquire has ended. A record of which nothing is left in the store, for certain, is dropped. */
+  /**
+   * An acquire has ended. A record of which nothing is left in the store, for certain, is dropped.
+   */
   leave(record: OwnerRecord): void {
     record.pending -= 1;
     if (this.has(record)) this.#dropIfEmpty(record);
@@ -47,7 +80,10 @@ export class Roster {
     return this.#records.get(idOf(record)) === record;
   }
 
-  /** Whose claim is at this key (as latin1 text), or is about to be written there, or is just being released. */
+  /**
+   * Whose claim is at this key (as latin1 text), or is about to be written there, or is just being
+   * released.
+   */
   at(key: string): OwnerRecord | undefined {
     return this.#byKey.get(key);
   }
@@ -68,8 +104,9 @@ export class Roster {
   }
 
   /**
-   * The owner is released: from now on whatever it has in the store is litter. Answers what was known of it; `deleted` must
-   * follow. `departedForMs`: for so long a copy of an acquire of this owner may still arrive.
+   * The owner is released: from now on whatever it has in the store is litter. Answers what was
+   * known of it; `deleted` must follow. `departedForMs`: for so long a copy of an acquire of this
+   * owner may still arrive.
    */
   release(ref: ClaimName, nowMs: number, departedForMs: number): OwnerRecord | undefined {
     const record = this.find(ref);
@@ -77,8 +114,8 @@ export class Roster {
     if (record === undefined) return undefined;
     record.departedUntilMs = nowMs + departedForMs;
     this.#records.delete(idOf(ref));
-    // Its key stays known until its delete is answered. A sweep that was faster than that would let the release find
-    // nothing, and tell its holder of a loss that never was.
+    // Its key stays known until its delete is answered. A sweep that was faster than that would let
+    // the release find nothing, and tell its holder of a loss that never was.
     this.#lingering.add(record);
     return record;
   }
@@ -87,8 +124,9 @@ export class Roster {
   deleted(record: OwnerRecord, nowMs: number): void {
     record.deleted = true;
     this.#byKey.delete(record.key.toString("latin1"));
-    // A copy that arrives after the name is in use again does nothing; but if the new claim were removed by hand first, the
-    // copy would pass for it. So the name rests for as long as a copy may arrive.
+    // A copy that arrives after the name is in use again does nothing; but if the new claim were
+    // removed by hand first, the copy would pass for it. So the name rests for as long as a copy
+    // may arrive.
     if (record.departedUntilMs <= nowMs) record.departedUntilMs = 0;
     this.#freeIfOver(record);
   }
@@ -97,7 +135,10 @@ export class Roster {
     return (this.#departed.get(idOf(ref)) ?? -Infinity) > nowMs;
   }
 
-  /** Whether any owner may still have a copy of an acquire on its way. Forgets those whose time is over. */
+  /**
+   * Whether any owner may still have a copy of an acquire on its way. Forgets those whose time is
+   * over.
+   */
   someDeparted(nowMs: number): boolean {
     for (const [id, untilMs] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(id);
     for (const record of this.#lingering) {
@@ -140,4 +181,31 @@ function idOf({ resource, owner }: ClaimName): string {
 
 function lineOf(resource: string, capacity: number, weight: number): string {
   return `${capacity}/${weight}/${resource}`;
+}
+
+/**
+ * Which key names of a line this process uses at present. A name is used again once its last claim
+ * is surely over, so a line sees only as many names of a process as that had claims there at once,
+ * however many come and go.
+ */
+class Slots {
+  readonly #lines = new Map<string, { used: number; next: number; free: number[] }>();
+
+  take(line: string): number {
+    let slots = this.#lines.get(line);
+    if (slots === undefined) {
+      slots = { used: 0, next: 0, free: [] };
+      this.#lines.set(line, slots);
+    }
+    slots.used += 1;
+    return slots.free.pop() ?? slots.next++;
+  }
+
+  free(line: string, slot: number): void {
+    const slots = this.#lines.get(line);
+    if (slots === undefined) return;
+    slots.used -= 1;
+    if (slots.used === 0) this.#lines.delete(line);
+    else slots.free.push(slot);
+  }
 }

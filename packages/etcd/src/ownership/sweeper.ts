@@ -2,7 +2,7 @@ import type { Timer } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim, type Doomed } from "./claim-deletion.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
-import { hasLapsed } from "./own-claim.ts";
+import { hasLapsed } from "../line/own-claim.ts";
 import type { Roster } from "./roster.ts";
 import type { LeaseKeys, SharedLeases } from "../leases/shared-leases.ts";
 
@@ -13,7 +13,10 @@ const requestTimeoutMs = 1_000;
 export interface Tenant {
   /** One of our leases has this key (as latin1 text), and it is no claim. */
   listed(key: string): void;
-  /** Whether something of theirs may still arrive, or is still to be deleted: then the sweeper goes on looking. */
+  /**
+   * Whether something of theirs may still arrive, or is still to be deleted: then the sweeper goes
+   * on looking.
+   */
   isExpecting(): boolean;
 }
 
@@ -23,12 +26,13 @@ interface Debt {
 }
 
 /**
- * Rule R7 on etcd. A delayed acquire, or a release that never arrived, leaves a key on a lease that other claims keep alive,
- * so it would stand in the line for as long as this process lives. No mark is left against it; what it leaves is found
- * instead: each list of a lease's keys, made at every renewal, shows the keys that belong to nobody here.
+ * Rule R7 on etcd. A delayed acquire, or a release that never arrived, leaves a key on a lease that
+ * other claims keep alive, so it would stand in the line for as long as this process lives. No mark
+ * is left against it; what it leaves is found instead: each list of a lease's keys, made at every
+ * renewal, shows the keys that belong to nobody here.
  *
- * The sweeper has a timer of its own only while something may still come: an owner has departed with a request unanswered,
- * or a delete was not acknowledged.
+ * The sweeper has a timer of its own only while something may still come: an owner has departed
+ * with a request unanswered, or a delete was not acknowledged.
  */
 export class Sweeper {
   readonly #calls: Calls;
@@ -54,7 +58,10 @@ export class Sweeper {
     this.#tenants.add(tenant);
   }
 
-  /** Something may have been left behind, or may still arrive: look every now and then until that is over. */
+  /**
+   * Something may have been left behind, or may still arrive: look every now and then until that is
+   * over.
+   */
   arm(): void {
     if (this.#closed || this.#timer !== undefined || this.#sweeping) return;
     const ttls = this.#leases.ours.map(({ ttlMs }) => ttlMs / 3);
@@ -64,7 +71,9 @@ export class Sweeper {
     });
   }
 
-  /** Deletes it in the background, again and again until that is acknowledged; then calls `settled`. */
+  /**
+   * Deletes it in the background, again and again until that is acknowledged; then calls `settled`.
+   */
   discard(doomed: Doomed, settled: () => void = () => {}): void {
     void this.#settle({ doomed, settled });
   }
@@ -76,8 +85,9 @@ export class Sweeper {
   }
 
   /**
-   * The keys on one of our leases were listed: those that belong to nobody here are litter, and those that nobody has asked
-   * for during a ttl are dead, which a lease that others keep alive does not show.
+   * The keys on one of our leases were listed: those that belong to nobody here are litter, and
+   * those that nobody has asked for during a ttl are dead, which a lease that others keep alive
+   * does not show.
    */
   listed(keys: LeaseKeys): void {
     for (const text of keys ?? []) {
@@ -124,7 +134,10 @@ export class Sweeper {
     }
   }
 
-  /** The list tells names only. If the name is in use again by now, the revision that is read is not ours to delete. */
+  /**
+   * The list tells names only. If the name is in use again by now, the revision that is read is not
+   * ours to delete.
+   */
   async #remove(key: Buffer, text: string): Promise<void> {
     try {
       const { kvs } = await this.#calls.unary(

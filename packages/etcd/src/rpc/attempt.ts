@@ -10,26 +10,29 @@ import {
 import type { Status } from "./failure.ts";
 
 /**
- * One request, seen from inside gRPC. It knows what the layers above do not tell: whether the request was ever given to a
- * connection, what the server's status really was, and how to stop it.
+ * One request, seen from inside gRPC. It knows what the layers above do not tell: whether the
+ * request was ever given to a connection, what the server's status really was, and how to stop it.
  *
- * etcd3 repeats every failed call that it deems recoverable up to three times, writes included, and cuts off a host for
- * five seconds after three failures. Neither is ours to switch off in a client that we were handed, so an attempt shows
- * etcd3 a status that it leaves alone, and keeps the true one for us: a request leaves at most once.
+ * etcd3 repeats every failed call that it deems recoverable up to three times, writes included, and
+ * cuts off a host for five seconds after three failures. Neither is ours to switch off in a client
+ * that we were handed, so an attempt shows etcd3 a status that it leaves alone, and keeps the true
+ * one for us: a request leaves at most once.
  */
 export class RpcAttempt {
   /** The true status of the call; undefined while there is none. */
   status: Status | undefined;
   readonly #token: string | undefined;
   readonly #letTokenErrorsPass: boolean;
+  readonly #onSent: () => void;
   #sent = false;
   #abandoned = false;
   #call: { cancelWithStatus(code: Code, details: string): void } | undefined;
 
   /** `token`: ours to send; without one, etcd3 keeps its own, and must hear that it has expired. */
-  constructor(token: string | undefined, letTokenErrorsPass: boolean) {
+  constructor(token: string | undefined, letTokenErrorsPass: boolean, onSent: () => void) {
     this.#token = token;
     this.#letTokenErrorsPass = letTokenErrorsPass;
+    this.#onSent = onSent;
   }
 
   /** Whether the request was given to a connection: from then on it may be carried out. */
@@ -41,11 +44,13 @@ export class RpcAttempt {
   get callOptions(): CallOptions {
     return {
       interceptors: [this.#interceptor],
-      // gRPC asks for call credentials when it has picked a live connection, and sends right after: it is the one place
-      // that tells "never left" from "left, unanswered". The channel's state only tells how things are now.
+      // gRPC asks for call credentials when it has picked a live connection, and sends right after:
+      // it is the one place that tells "never left" from "left, unanswered". The channel's state
+      // only tells how things are now.
       credentials: credentials.createFromMetadataGenerator((_, callback) => {
         if (this.#abandoned) return callback(new Error("given up"));
         this.#sent = true;
+        this.#onSent();
         callback(null, new Metadata());
       }),
     };

@@ -4,9 +4,10 @@ type Credentials = NonNullable<EtcdSource["auth"]>;
 type Authenticate = (request: { name: string; password: string }) => Promise<{ token: string }>;
 
 /**
- * The token that a password buys. One request for all who need it at once. etcd forgets tokens (after five minutes without
- * use by default, and at a restart); the call that is told so asks for another, and so does the next stream: etcd3's own
- * authenticator renews the token for unary calls only, and never closes the channel that it asks on.
+ * The token that a password buys. One request for all who need it at once. etcd forgets tokens
+ * (after five minutes without use by default, and at a restart); the call that is told so asks for
+ * another, and so does the next stream: etcd3's own authenticator renews the token for unary calls
+ * only, and never closes the channel that it asks on.
  */
 export class AuthToken {
   readonly #credentials: Credentials;

@@ -11,8 +11,11 @@ import { classify, RpcFailure } from "./failure.ts";
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
 export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
 
-/** How long a call still waits on a connection that was given up because another call on it was not answered. */
-const lastChanceMs = 200;
+/**
+ * How long a call still waits on a connection that was given up: a server whose disk is slow may be
+ * silent for a moment.
+ */
+const lastChanceMs = 700;
 
 /** Hears how the store can be reached. */
 export interface OutageListener {
@@ -23,8 +26,9 @@ export interface OutageListener {
 }
 
 /**
- * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and fails with an `RpcFailure`
- * that says what is known of it. Only a request that surely did nothing is tried again, on the next member.
+ * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and
+ * fails with an `RpcFailure` that says what is known of it. Only a request that surely did nothing
+ * is tried again, on the next member.
  */
 export class Calls {
   readonly clock: Clock;
@@ -51,6 +55,7 @@ export class Calls {
     let membersLeft = this.endpoints.size;
     let tokensLeft = 1;
     for (;;) {
+      const endpoint = this.endpoints.current;
       try {
         const answer = await this.#tryOnce(request, deadline, membersLeft);
         this.#outage.answered();
@@ -59,6 +64,8 @@ export class Calls {
         if (!(error instanceof RpcFailure)) throw error;
         const hopeless = this.#closed || deadline.leftMs <= 0;
         if (error.kind === "token" && tokensLeft-- > 0 && !hopeless) continue;
+        // Its connection was given up before it left: it goes out on the new one.
+        if (error.kind === "unsent" && !hopeless && !this.endpoints.has(endpoint)) continue;
         if (error.kind === "unsent" && --membersLeft > 0 && !hopeless) continue;
         if (error.kind === "unsent" || error.kind === "unanswered") this.#outage.failed(error.message);
         throw error;
@@ -108,7 +115,8 @@ export class Calls {
   ): Promise<T> {
     if (this.#closed) return Promise.reject(new RpcFailure("closed", "closed"));
     const endpoint = this.endpoints.current;
-    const attempt = new RpcAttempt(token, !this.endpoints.ours);
+    const { pulse } = endpoint;
+    const attempt = new RpcAttempt(token, !this.endpoints.ours, () => pulse.asked());
     const deadline = new Deadline(this.clock, timeoutMs);
     return new Promise<T>((resolve, reject) => {
       const end = (): void => {
@@ -121,16 +129,18 @@ export class Calls {
         attempt.abandon();
         reject(failure);
       };
-      const tooLate = (): void => {
+      const giveUp = (): void => {
         this.endpoints.moveOn(endpoint);
-        if (attempt.sent) {
-          this.endpoints.replace(endpoint);
-          return stop(new RpcFailure("unanswered", `${endpoint.host} gave no answer in time`));
-        }
-        stop(
-          new RpcFailure("unsent", `no connection to ${endpoint.host} within ${Math.round(connectMs)} ms`),
-        );
+        if (!attempt.sent)
+          return stop(
+            new RpcFailure("unsent", `no connection to ${endpoint.host} within ${Math.round(connectMs)} ms`),
+          );
+        if (pulse.hasStopped) this.endpoints.replace(endpoint);
+        stop(new RpcFailure("unanswered", `${endpoint.host} gave no answer in time`));
       };
+      // When our own loop was late, timers run before what has arrived meanwhile is read. So that
+      // is read first.
+      const tooLate = (): void => void (timer = this.clock.schedule(0, giveUp));
       const notConnected = (): void => {
         if (attempt.sent && timeoutMs > connectMs) timer = this.clock.schedule(deadline.leftMs, tooLate);
         else tooLate();
@@ -138,13 +148,19 @@ export class Calls {
       let timer = this.clock.schedule(connectMs, notConnected);
       const stopListening = this.endpoints.onReplaced((replaced) => {
         if (replaced !== endpoint) return;
+        const { heardAt } = pulse;
         timer.cancel();
-        timer = this.clock.schedule(Math.min(deadline.leftMs, lastChanceMs), tooLate);
+        timer = this.clock.schedule(Math.min(deadline.leftMs, lastChanceMs), () => {
+          // It was not dead after all: an answer may still come on it.
+          if (pulse.heardAt === heardAt) return tooLate();
+          timer = this.clock.schedule(deadline.leftMs, tooLate);
+        });
       });
       this.#running.add(stop);
       request(endpoint.client, attempt.callOptions).then(
         (answer) => {
           end();
+          pulse.heard();
           resolve(answer);
         },
         (error: unknown) => {
@@ -153,6 +169,7 @@ export class Calls {
           const kind = classify({ code, details }, attempt.sent);
           if (kind === "token") this.#token?.forget(token);
           if (kind === "unsent" || kind === "unanswered") this.endpoints.moveOn(endpoint);
+          else pulse.heard();
           reject(new RpcFailure(kind, `${endpoint.host}: ${details}`));
         },
       );

@@ -12,9 +12,10 @@ interface Inside {
 }
 
 /**
- * Closes a client of our own, and its connections at once. etcd3 by itself lets one that is just being made linger, for a
- * second, with a timer that keeps the process alive: its way around a bug that gRPC has no longer. So they are closed before it
- * looks. Where a later etcd3 is built otherwise, it does as it likes.
+ * Closes a client of our own, and its connections at once. etcd3 by itself lets one that is just
+ * being made linger, for a second, with a timer that keeps the process alive: its way around a bug
+ * that gRPC has no longer. So they are closed before it looks. Where a later etcd3 is built
+ * otherwise, it does as it likes.
  */
 export function closeClient(client: Etcd3): void {
   for (const { cachedServices = {} } of (client as unknown as Inside).pool?.hosts ?? [])

@@ -1,6 +1,5 @@
 import { isLeaseholdError, LeaseholdError } from "@leasehold/core";
 import { status as Code } from "@grpc/grpc-js";
-import { closedError } from "./closed-error.ts";
 
 /** What is known of a request that did not succeed. */
 export type FailureKind =
@@ -69,8 +68,8 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
 }
 
 /**
- * What a failure means to the caller of a backend. `what` names the request. `write`: whether it could change the store; an
- * unanswered read or keepalive has no outcome to be unknown.
+ * What a failure means to the caller of a backend. `what` names the request. `write`: whether it
+ * could change the store; an unanswered read or keepalive has no outcome to be unknown.
  */
 export function toLeaseholdError(error: unknown, what: string, write: boolean): LeaseholdError {
   if (!(error instanceof RpcFailure)) {
@@ -123,5 +122,19 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
         `The ${what} did not reach etcd: ${error.message}. Nothing was written.`,
         cause,
       );
+  }
+}
+
+/** What every call gets once the backend is closed. */
+export function closedError(): LeaseholdError {
+  return new LeaseholdError("CLOSED", "This etcd backend is closed.");
+}
+
+/** A step before anything is written: what fails in it leaves no doubt. `what` names it. */
+export async function beforeWriting<T>(what: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw toLeaseholdError(error, what, false);
   }
 }

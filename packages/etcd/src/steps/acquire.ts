@@ -1,33 +1,22 @@
-import { LeaseholdError, type Granted, type Queued, type Random, type Refused } from "@leasehold/core";
+import type { Parts } from "./parts.ts";
+import { LeaseholdError, nothingProved, type Granted, type Queued, type Refused } from "@leasehold/core";
 import type { JoinRequest } from "../format/claim-request.ts";
-import type { Calls } from "../rpc/calls.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
-import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { joinLine } from "./join-line.ts";
-import type { LineWatches } from "../line/line-watches.ts";
-import { hasLapsed, type OwnClaim, type OwnerRecord, type Proof } from "../ownership/own-claim.ts";
+import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
+import type { OwnerRecord } from "../ownership/roster.ts";
+import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
-import type { Roster } from "../ownership/roster.ts";
-import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
-import type { SharedLeases } from "../leases/shared-leases.ts";
-import type { Sweeper } from "../ownership/sweeper.ts";
-
-/** What the calls of a backend work with. */
-export interface Parts {
-  readonly calls: Calls;
-  readonly keys: ClaimKeys;
-  readonly leases: SharedLeases;
-  readonly roster: Roster;
-  readonly watches: LineWatches;
-  readonly sweeper: Sweeper;
-  readonly random: Random;
-}
 
 type Answer = Granted | Queued | Refused;
 
-/** A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so often. */
+/**
+ * A lease that vanishes, or a claim that dies, between two steps of one acquire: begin again, so
+ * often.
+ */
 const tries = 3;
 
 /** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
@@ -38,7 +27,8 @@ export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<
   let record = roster.enter(request);
   try {
     if ((await endLapsed(parts, record, deadline)) && roster.has(record)) {
-      // The weight and the value of the dead claim were its own: the new one has those of this request.
+      // The weight and the value of the dead claim were its own: the new one has those of this
+      // request.
       roster.leave(record);
       record = roster.enter(request);
     }
@@ -54,8 +44,8 @@ export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<
 }
 
 /**
- * A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, and the owner joins anew
- * (rule R2). Whether there was one.
+ * A claim of this owner that nobody has asked for during a ttl is dead: it is not refreshed, and
+ * the owner joins anew (rule R2). Whether there was one.
  */
 async function endLapsed(
   { calls, keys, watches }: Parts,
@@ -66,18 +56,9 @@ async function endLapsed(
   if (claim === undefined || !hasLapsed(claim, calls.clock)) return false;
   watches.delete(claim);
   const { key, ticket } = claim;
-  await beforeWriting(deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
+  await beforeWriting("lease", deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
   record.claim = undefined;
   return true;
-}
-
-/** What fails before the claim is written leaves no doubt about the claim. */
-async function beforeWriting<T>(step: Promise<T>): Promise<T> {
-  try {
-    return await step;
-  } catch (error) {
-    throw toLeaseholdError(error, "lease", false);
-  }
 }
 
 class Acquisition {
@@ -110,17 +91,18 @@ class Acquisition {
 
   /** Undefined: what it stood on has vanished, and nothing of it is in the store. */
   async #try(): Promise<Answer | undefined> {
-    const { calls, keys, leases } = this.#parts;
-    const { ttlMs, queue, maxWaiters, weight, capacity } = this.#request;
-    const lease = await beforeWriting(leases.forAcquire(ttlMs, this.#deadline.leftMs));
+    const { leases } = this.#parts;
+    const { ttlMs, queue, weight, capacity } = this.#request;
+    const lease = await beforeWriting("lease", leases.forAcquire(ttlMs, this.#deadline.leftMs));
     try {
-      const joined = await joinLine(calls, keys, lease, this.#request, this.#record, this.#deadline);
+      const joined = await joinLine(this.#parts, lease, this.#request, this.#record, this.#deadline);
       if (joined.kind === "refused") return joined;
       if (joined.kind === "present") return await this.#standing();
       if (lease.gone) return undefined;
       const mustWait = joined.ahead + weight > capacity;
-      // etcd cannot count before it writes, so a line that is full is found afterwards, and the place given back.
-      if (mustWait && queue && joined.waiting >= maxWaiters) return await this.#giveBack(joined.ticket);
+      // etcd cannot count before it writes, so a line that is full is found afterwards, and the
+      // place given back.
+      if (mustWait && queue && (await this.#isFull(joined))) return await this.#giveBack(joined.ticket);
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
       // Nothing was written. Every claim on that lease is gone; the next try is granted another.
@@ -130,7 +112,10 @@ class Acquisition {
     }
   }
 
-  /** There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it stands. */
+  /**
+   * There is a claim under our key: refresh it as a renewal does (rule R3), then tell where it
+   * stands.
+   */
   async #standing(): Promise<Answer | undefined> {
     const { calls, keys, leases, sweeper } = this.#parts;
     const { key, resource, owner } = this.#record;
@@ -144,7 +129,8 @@ class Acquisition {
     }
     const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
     if (!record.evicted && !(await leases.keep(lease, this.#deadline.leftMs))) return undefined;
-    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no
+    // eviction has moved it.
     const line = await readLine(calls, keys, resource, this.#deadline.leftMs);
     const now = line.withTicket(ticket);
     if (now?.leaseId !== leaseId) return undefined;
@@ -154,10 +140,13 @@ class Acquisition {
     return this.#answer(lease, ticket, now.ahead, line.revision, proof);
   }
 
-  /** Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never came, nothing is proved. */
+  /**
+   * Not to be refreshed: an evicted claim is as old as its last acknowledgement; if that never
+   * came, nothing is proved.
+   */
   #evictionLease(id: string): SharedLease {
-    const never = { monoMs: -Infinity, wallMs: -Infinity };
-    return new SharedLease(id, this.#request.ttlMs, never, this.#parts.calls.clock, false);
+    const proof = { validFrom: nothingProved, ttlMs: this.#request.ttlMs };
+    return new SharedLease(id, this.#parts.calls.clock, proof);
   }
 
   #answer(
@@ -176,7 +165,8 @@ class Acquisition {
     const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
-    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may be dead.
+    // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may
+    // be dead.
     return { kind: "queued", ...acknowledged, aheadMs: lease.ttlMs };
   }
 
@@ -191,6 +181,19 @@ class Acquisition {
     if (known !== undefined) this.#parts.watches.delete(known);
     this.#record.claim = seen;
     return seen;
+  }
+
+  /**
+   * Whether as many wait before it as may. Only those of a larger capacity take a read to tell, and
+   * only in a long line.
+   */
+  async #isFull({ ticket, claimsAhead }: { ticket: bigint; claimsAhead: number }): Promise<boolean> {
+    const { resource, capacity, maxWaiters } = this.#request;
+    if (claimsAhead < maxWaiters) return false;
+    if (capacity === 1) return claimsAhead - 1 >= maxWaiters;
+    const { calls, keys } = this.#parts;
+    const { claims } = await readLine(calls, keys, resource, this.#deadline.leftMs);
+    return claims.filter((claim) => !claim.granted && claim.ticket < ticket).length >= maxWaiters;
   }
 
   async #giveBack(ticket: bigint): Promise<Refused> {

@@ -1,7 +1,7 @@
 import { sleep, type CallOptions } from "@leasehold/core";
 import type { ClaimName } from "../format/claim-request.ts";
 import type { ITxnRequest } from "etcd3";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { hasTicket, isUnchanged } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import { Deadline } from "../rpc/deadline.ts";
@@ -16,13 +16,15 @@ const tries = 5;
 const makeGoodEveryMs = 1_000;
 
 /**
- * Evicts a claim. A lease that many claims share cannot stop for one of them, so the claim's key is moved to a lease of its
- * own, of the same ttl, which nobody refreshes once it is there. The key keeps its create revision, and with it its ticket
- * and its place; deletions are all that waiters watch for, so they hear nothing.
+ * Evicts a claim. A lease that many claims share cannot stop for one of them, so the claim's key is
+ * moved to a lease of its own, of the same ttl, which nobody refreshes once it is there. The key
+ * keeps its create revision, and with it its ticket and its place; deletions are all that waiters
+ * watch for, so they hear nothing.
  *
- * The key must outlive what its holder may still believe: a ttl from its last renewal, which was before the move. The lease
- * was granted before the move too, so it is refreshed once after it. Without that it would be short by the time that the
- * move took, which may be long if a network holds the request back.
+ * The key must outlive what its holder may still believe: a ttl from its last renewal, which was
+ * before the move. The lease was granted before the move too, so it is refreshed once after it.
+ * Without that it would be short by the time that the move took, which may be long if a network
+ * holds the request back.
  */
 export async function evictClaim(parts: Parts, request: ClaimName & CallOptions): Promise<boolean> {
   const eviction = new Eviction(parts, request);
@@ -72,12 +74,14 @@ class Eviction {
   }
 
   /**
-   * An eviction went unanswered. If it took place, its lease is still to be refreshed; if it has not, it may still, as a copy
-   * that was held back, and late. So it is done again: the move that was held back then finds the key changed. After a ttl
-   * there is no need: its lease has ended, and a move to it is refused.
+   * An eviction went unanswered. If it took place, its lease is still to be refreshed; if it has
+   * not, it may still, as a copy that was held back, and late. So it is done again: the move that
+   * was held back then finds the key changed. After a ttl there is no need: its lease has ended,
+   * and a move to it is refused.
    *
-   * What remains is a process that dies in the middle of this, a copy that arrives after that, and a holder that cannot
-   * renew: its claim then ends before its belief, by as much as the copy was late.
+   * What remains is a process that dies in the middle of this, a copy that arrives after that, and
+   * a holder that cannot renew: its claim then ends before its belief, by as much as the copy was
+   * late.
    */
   async makeGood(): Promise<void> {
     const { clock } = this.#parts.calls;

@@ -1,22 +1,30 @@
 import type { ProposeRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { hasTicket, isBefore, isOnLease } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed } from "../ownership/own-claim.ts";
+import { hasLapsed } from "../line/own-claim.ts";
 import { claimIn, readLine, type LoneClaim } from "../line/read-line.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 
-/** What a write must name and keep: the key, and all of its state that a proposal does not replace. */
+/**
+ * What a write must name and keep: the key, and all of its state that a proposal does not replace.
+ */
 interface Place extends Pick<LoneClaim, "key" | "leaseId"> {
   readonly evicted: boolean;
 }
 
-/** A claim's lease changes once in its life, by an eviction; so the second write already knows better. */
+/**
+ * A claim's lease changes once in its life, by an eviction; so the second write already knows
+ * better.
+ */
 const tries = 3;
 
-/** Replaces the value of a granted claim: one transaction for a claim of this process, a read before it for any other. */
+/**
+ * Replaces the value of a granted claim: one transaction for a claim of this process, a read before
+ * it for any other.
+ */
 export async function proposeValue(parts: Parts, request: Named<ProposeRequest>): Promise<boolean> {
   const deadline = new Deadline(parts.calls.clock, request.timeoutMs);
   let place = known(parts, request);
@@ -31,7 +39,10 @@ export async function proposeValue(parts: Parts, request: Named<ProposeRequest>)
   return false;
 }
 
-/** A grant is final, so this process need not ask about its own. False: the claim is dead. Undefined: the store must tell. */
+/**
+ * A grant is final, so this process need not ask about its own. False: the claim is dead.
+ * Undefined: the store must tell.
+ */
 function known(
   { roster, calls, sweeper, watches }: Parts,
   request: Named<ProposeRequest>,
@@ -63,10 +74,12 @@ async function find(
 }
 
 /**
- * One transaction, and three compares, which leave nothing to be remembered or repeated. The sequence: of proposals that
- * arrive late, twice or together, the store keeps the highest. The ticket: a copy that arrives when the name is in use again
- * does nothing. The lease: a put takes the key off its lease unless it names it, so it must name the right one; and only an
- * eviction moves a key, so the mark of one is neither lost nor invented. Answers the place to try, if it was another.
+ * One transaction, and three compares, which leave nothing to be remembered or repeated. The
+ * sequence: of proposals that arrive late, twice or together, the store keeps the highest. The
+ * ticket: a copy that arrives when the name is in use again does nothing. The lease: a put takes
+ * the key off its lease unless it names it, so it must name the right one; and only an eviction
+ * moves a key, so the mark of one is neither lost nor invented. Answers the place to try, if it was
+ * another.
  */
 async function write(
   { calls, keys }: Parts,

@@ -1,8 +1,9 @@
 import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
-import type { Parts } from "./acquire.ts";
+import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed, type OwnClaim, type Proof } from "../ownership/own-claim.ts";
+import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
+import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
 import { toLeaseholdError } from "../rpc/failure.ts";
 import type { LineClaim } from "../line/line.ts";
@@ -15,7 +16,10 @@ interface Refresh {
   readonly proof: Proof;
 }
 
-/** Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per line that is waited in. */
+/**
+ * Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per
+ * line that is waited in.
+ */
 export async function renewClaims(
   parts: Parts,
   requests: readonly Named<RenewRequest>[],
@@ -46,7 +50,8 @@ class Renewal {
   async renew(request: Named<RenewRequest>): Promise<RenewAnswer> {
     const record = this.#parts.roster.find(request);
     const claim = record?.claim;
-    // An acquire that went unanswered may have written a claim of another ticket since: only the store knows.
+    // An acquire that went unanswered may have written a claim of another ticket since: only the
+    // store knows.
     if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
     if (claim.ticket !== request.ticket) return { kind: "gone" };
     if (claim.evicted || claim.lease.gone) return this.#offLease(claim);
@@ -61,7 +66,8 @@ class Renewal {
       claim.granted || this.#isFront(claim),
     ]);
     if (keys === null) return this.#offLease(claim);
-    // An eviction has moved it; or the list, the leader's own view, lags behind a claim that another member just wrote.
+    // An eviction has moved it; or the list, the leader's own view, lags behind a claim that
+    // another member just wrote.
     if (!this.#lists(keys, claim)) return this.#renewUnsure(request, claim);
     if (granted) this.#granted(claim);
     claim.proof = proof;
@@ -69,7 +75,10 @@ class Renewal {
     return { kind: "renewed", ticket: claim.ticket, granted: claim.granted, aheadMs, ...proof };
   }
 
-  /** Its lease has ended, or is not its lease any more: there is nothing to refresh. What is left is an evicted claim. */
+  /**
+   * Its lease has ended, or is not its lease any more: there is nothing to refresh. What is left is
+   * an evicted claim.
+   */
   async #offLease(claim: OwnClaim): Promise<RenewAnswer> {
     const { calls, keys } = this.#parts;
     const found = await readClaim(calls, keys, claim.key, this.#deadline.leftMs);
@@ -77,7 +86,10 @@ class Renewal {
     return this.#evicted(claim);
   }
 
-  /** A claim that this process did not acquire, or is not sure of: the store tells its lease and its ticket. */
+  /**
+   * A claim that this process did not acquire, or is not sure of: the store tells its lease and its
+   * ticket.
+   */
   async #renewUnsure(request: Named<RenewRequest>, claim: OwnClaim | undefined): Promise<RenewAnswer> {
     const mine = claim?.ticket === request.ticket ? claim : undefined;
     const before = await this.#seen(request);
@@ -85,7 +97,8 @@ class Renewal {
     // Its lease is one that nobody may keep alive.
     if (before.record.evicted) return this.#evicted(mine);
     const { keys, proof } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
-    // Only a key that is there after its lease was refreshed has been refreshed, and only if no eviction has moved it.
+    // Only a key that is there after its lease was refreshed has been refreshed, and only if no
+    // eviction has moved it.
     const now = await this.#seen(request);
     if (now?.record.evicted) return this.#evicted(mine);
     if (now === undefined || keys === null) return this.#gone(mine);
@@ -142,7 +155,10 @@ class Renewal {
     return { kind: "gone" };
   }
 
-  /** Whether a waiting claim was granted by now: a push may have been lost. One read for all who wait in the line. */
+  /**
+   * Whether a waiting claim was granted by now: a push may have been lost. One read for all who
+   * wait in the line.
+   */
   async #isFront(claim: OwnClaim): Promise<boolean> {
     const line = `${claim.capacity}/${claim.resource}`;
     let front = this.#fronts.get(line);

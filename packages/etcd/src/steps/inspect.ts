@@ -1,15 +1,15 @@
 import type { CallOptions, ClaimView, Snapshot } from "@leasehold/core";
-import type { Parts } from "../steps/acquire.ts";
+import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import type { LineClaim } from "./line.ts";
-import { readLine } from "./read-line.ts";
+import type { LineClaim } from "../line/line.ts";
+import { readLine } from "../line/read-line.ts";
 
 /** Leases are asked about so many at a time. */
 const atOnce = 32;
 
 /**
- * Who holds and who waits. One read of the line, and one question per lease of another process: the time left of ours is
- * known here.
+ * Who holds and who waits. One read of the line, and one question per lease of another process: the
+ * time left of ours is known here.
  *
  * `remainingMs` is rounded up to the next second for claims of others, which is how precisely etcd tells; for our own it is
  * what the last acknowledgement proves.
@@ -36,7 +36,8 @@ export async function inspectResource(
           ({ leaseClient }, options) => leaseClient.leaseTimeToLive({ ID: id }, options),
           deadline.leftMs,
         );
-        // A lease that has ended takes its claims with it: they are dead, though the read still saw them (rule R6).
+        // A lease that has ended takes its claims with it: they are dead, though the read still saw
+        // them (rule R6).
         if (Number(TTL) >= 0) remaining.set(id, Math.min(Number(TTL) + 1, Number(grantedTTL)) * 1000);
       }),
     );

@@ -1,0 +1,20 @@
+import type { Random } from "@leasehold/core";
+import type { ClaimKeys } from "../format/claim-keys.ts";
+import type { SharedLeases } from "../leases/shared-leases.ts";
+import type { LineSums } from "../line/line-sums.ts";
+import type { LineWatches } from "../line/line-watches.ts";
+import type { Roster } from "../ownership/roster.ts";
+import type { Sweeper } from "../ownership/sweeper.ts";
+import type { Calls } from "../rpc/calls.ts";
+
+/** What the calls of a backend work with. */
+export interface Parts {
+  readonly calls: Calls;
+  readonly keys: ClaimKeys;
+  readonly sums: LineSums;
+  readonly leases: SharedLeases;
+  readonly roster: Roster;
+  readonly watches: LineWatches;
+  readonly sweeper: Sweeper;
+  readonly random: Random;
+}
