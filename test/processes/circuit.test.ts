@@ -4,7 +4,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
 import type { Child } from "./child.ts";
 import type { Arrival } from "./circuit-dependency.ts";
 import { CircuitFleet, msBetween, times } from "./circuit-fleet.ts";
@@ -62,7 +62,7 @@ describe("five processes and a dependency that fails", () => {
 async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const startedAtNs = process.hrtime.bigint();
   // A node that gets no turn for longer than it may be stale acts by itself, as it should.
-  const judge = (): void => expectUsable(usableMs, startedAtNs);
+  const judge = (check: () => void): void => checkUnstalled(usableMs, startedAtNs, check);
   await using fleet = await CircuitFleet.open(store);
   const { dependency, nodes } = fleet;
   const figures: string[] = [];
@@ -72,8 +72,7 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   await nodes[0]!.heard("voted");
   await fleet.standingAre(["node-0"]);
   await sleep(3 * pollMs);
-  judge();
-  expect(nodes.flatMap((node) => node.all("fleet-changed"))).toEqual([]);
+  judge(() => expect(nodes.flatMap((node) => node.all("fleet-changed"))).toEqual([]));
   expect((await fleet.counts()).slice(1).map(({ state, rejected }) => ({ state, rejected }))).toEqual(
     Array(4).fill({ state: "closed", rejected: 0 }),
   );
@@ -92,8 +91,7 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const first = await dependency.arrival(before);
   figures.push(`first probe ${round(msBetween(openNs, first.atNs))} after that`);
   await sleep(2 * pollMs);
-  judge();
-  expect(dependency.since(before).map(({ node }) => node)).toEqual([first.node]);
+  judge(() => expect(dependency.since(before).map(({ node }) => node)).toEqual([first.node]));
 
   // Its prober is killed.
   await fleet.kill(fleet.find(first.node));
@@ -101,24 +99,20 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const next = await dependency.arrival(before + 1);
   const reclaimedMs = expectWithin("the next probe", 4 * ttlMs, { fromNs: killedNs, toNs: next.atNs });
   figures.push(`probe of the next ${round(reclaimedMs)} after the kill`);
-  judge();
-  expect(next.node).not.toBe(first.node);
+  judge(() => expect(next.node).not.toBe(first.node));
 
   // The next prober is stopped for longer than its lease, and answered well when it goes on.
   const stopped = fleet.find(next.node);
   stopped.kill("SIGSTOP");
   const others = fleet.living.filter((node) => node !== stopped);
   const third = await dependency.arrival(before + 2);
-  judge();
-  expect([first.node, next.node]).not.toContain(third.node);
+  judge(() => expect([first.node, next.node]).not.toContain(third.node));
   dependency.answer(next, 200);
   stopped.kill("SIGCONT");
   const fenced = await outcomeOf(stopped);
-  judge();
-  expect(fenced).toBe("fenced");
+  judge(() => expect(fenced).toBe("fenced"));
   await sleep(2 * pollMs);
-  judge();
-  expect(dependency.since(before)).toHaveLength(3);
+  judge(() => expect(dependency.since(before)).toHaveLength(3));
   for (const node of others) expect(node.all("fleet-changed").map(({ to }) => to)).not.toContain("closed");
   expect(
     mostAtOnce(dependency.since(before).filter((arrival) => arrival !== next)),
@@ -167,8 +161,8 @@ async function expectCallsOutliveTheStore(
 
   await server.kill();
   await fleet.callsGoThrough(30);
-  expectUsable(usableMs, startedAtNs);
-  expect((await fleet.counts()).map(({ rejected, failed }) => rejected + failed)).toEqual(Array(5).fill(0));
+  const unserved = (await fleet.counts()).map(({ rejected, failed }) => rejected + failed);
+  checkUnstalled(usableMs, startedAtNs, () => expect(unserved).toEqual(Array(5).fill(0)));
 
   // Without a store each node has its own breaker, which opens and closes alone.
   for (const node of everybody) dependency.failsFor.add(node);

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
 import { ElectionScenario, looksOf, seenBy, type Term } from "./election-scenario.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
@@ -107,11 +107,12 @@ async function expectOneLeader(name: string, { start, at }: Subject): Promise<vo
     await waitUntil("seen", () => seenBy(observer).at(-1)?.term === last.term);
   const { refused } = await scenario.finish();
   expect(refused, "the stopped leader's write, at least").toBeGreaterThan(0);
-  expectUsable(ttlMs / 2, startedAtNs);
-  for (const observer of scenario.observers) {
-    const leaders = seenBy(observer).filter((leader) => leader !== null);
-    expect(leaders.map(({ term }) => term)).toEqual(scenario.terms.map(({ term }) => term));
-  }
+  checkUnstalled(ttlMs / 2, startedAtNs, () => {
+    for (const observer of scenario.observers) {
+      const leaders = seenBy(observer).filter((leader) => leader !== null);
+      expect(leaders.map(({ term }) => term)).toEqual(scenario.terms.map(({ term }) => term));
+    }
+  });
   console.log(`election on ${name}, ttl ${ttlMs} ms: ${took.join(", ")}; ${refused} stale writes refused`);
 }
 

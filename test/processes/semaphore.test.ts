@@ -4,7 +4,7 @@ import { createCoordinator, type Coordinator } from "@leasehold/core";
 import { describe, expect, test } from "vitest";
 
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
 import { Child, type Message } from "./child.ts";
 import { peakOf, type WeightedClaim } from "./semaphore-beliefs.ts";
 import { SkewedClock } from "./semaphore-skewed-clock.ts";
@@ -127,8 +127,8 @@ async function expectConserved(name: string, store: StoreSpec): Promise<void> {
   if (sumOf("unknown") > 0) await waitUntil("nothing is left behind", isEmpty);
   expect(await isEmpty(), "nothing is left behind").toBe(true);
   expectWithin("the permits of the dead", 2 * ttlMs, { fromNs: killedAtNs, toNs: allAtNs });
-  expectUsable(ttlMs / 2, startedAtNs);
-  expect(children.flatMap((child) => child.all("lost"))).toEqual([]);
+  const lost = children.flatMap((child) => child.all("lost"));
+  checkUnstalled(ttlMs / 2, startedAtNs, () => expect(lost).toEqual([]));
 }
 
 async function coordinate(
