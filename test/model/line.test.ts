@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { openBackend, type StoreSpec } from "../processes/store-spec.ts";
 import { scripts, type Script, type Variety } from "./commands.ts";
 import { LineModel } from "./line-model.ts";
-import { perform, type Theatre } from "./performance.ts";
+import { runScript, type StoreUnderTest } from "./run-script.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 
 const redisServer = await redisForThisFile();
@@ -39,7 +39,7 @@ describe("memory answers as the model does", () => {
         const clock = new SimClock();
         const store = new MemoryStore({ clock });
         const backends = [memoryBackend({ store }), memoryBackend({ store })] as const;
-        await perform({ backends, shortTtlMs: 50, elapse: (ms) => clock.advance(ms) }, script);
+        await runScript({ backends, shortTtlMs: 50, elapse: (ms) => clock.advance(ms) }, script);
       }),
       { numRuns: 1_000 },
     );
@@ -58,20 +58,20 @@ const rejoining: Script = {
 };
 
 interface Subject {
-  readonly store: () => StoreSpec;
+  readonly specOf: () => StoreSpec;
   readonly shortTtlMs: number;
   /** How many scripts without a death, and how many with. */
   readonly runs: readonly [number, number];
 }
 
 const subjects: [string, Subject][] = [
-  ["redis", { store: () => ({ kind: "redis", url: redisServer.url }), shortTtlMs: 150, runs: [60, 8] }],
-  ["etcd", { store: () => ({ kind: "etcd", hosts: etcdServer.hosts }), shortTtlMs: 1_000, runs: [30, 2] }],
+  ["redis", { specOf: () => ({ kind: "redis", url: redisServer.url }), shortTtlMs: 150, runs: [60, 8] }],
+  ["etcd", { specOf: () => ({ kind: "etcd", hosts: etcdServer.hosts }), shortTtlMs: 1_000, runs: [30, 2] }],
 ];
 
-describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs, runs }) => {
+describe.each(subjects)("%s answers as the model does", (_, { specOf, shortTtlMs, runs }) => {
   it.each(kinds)("%s, while nobody dies", async (__, kind) => {
-    await onStore(async (theatre) => {
+    await onStore(async (store) => {
       // So long that no time passes.
       const variety: Variety = {
         ...kind,
@@ -81,14 +81,14 @@ describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs,
         maxCommands: 40,
       };
       await fc.assert(
-        fc.asyncProperty(scripts(variety), (script) => perform(theatre, script)),
+        fc.asyncProperty(scripts(variety), (script) => runScript(store, script)),
         { numRuns: runs[0] },
       );
     });
   });
 
   it("weights, mixed, with deaths in the line", async () => {
-    await onStore(async (theatre) => {
+    await onStore(async (store) => {
       const variety: Variety = {
         ...mixed,
         ttlMs: fc.constant(60_000),
@@ -97,7 +97,7 @@ describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs,
         maxCommands: 25,
       };
       await fc.assert(
-        fc.asyncProperty(scripts(variety), (script) => perform(theatre, script)),
+        fc.asyncProperty(scripts(variety), (script) => runScript(store, script)),
         // Shrinking would wait for as many deaths again: the script as it failed is small enough.
         { numRuns: runs[1], endOnFailure: true },
       );
@@ -105,11 +105,11 @@ describe.each(subjects)("%s answers as the model does", (_, { store, shortTtlMs,
   });
 
   it("who joins again after a death has the weight of the new request", async () => {
-    await onStore((theatre) => perform(theatre, rejoining));
+    await onStore((store) => runScript(store, rejoining));
   });
 
-  async function onStore(act: (theatre: Theatre) => Promise<void>): Promise<void> {
-    const backends: readonly [Backend, Backend] = [await openBackend(store()), await openBackend(store())];
+  async function onStore(act: (store: StoreUnderTest) => Promise<void>): Promise<void> {
+    const backends: readonly [Backend, Backend] = [await openBackend(specOf()), await openBackend(specOf())];
     try {
       await act({ backends, shortTtlMs });
     } finally {

@@ -21,7 +21,7 @@ export interface CircuitNodeArgs {
 
 const callEveryMs = 30;
 
-// Calls a dependency through a shared breaker, again and again: see circuit-stage.ts.
+// Calls a dependency through a shared breaker, again and again: see circuit-fleet.ts.
 reportTroubles();
 const { store, namespace, node, port, ...times } = workerArgs<CircuitNodeArgs>();
 const { ttlMs, pollMs, maxStalenessMs, openMs } = times;

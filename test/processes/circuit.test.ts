@@ -4,10 +4,10 @@ import { describe, expect, test, type TestContext } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
 import type { Child } from "./child.ts";
 import type { Arrival } from "./circuit-dependency.ts";
-import { CircuitStage, msBetween, times } from "./circuit-stage.ts";
+import { CircuitFleet, msBetween, times } from "./circuit-fleet.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 
@@ -62,26 +62,25 @@ describe("five processes and a dependency that fails", () => {
 async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const startedAtNs = process.hrtime.bigint();
   // A node that gets no turn for longer than it may be stale acts by itself, as it should.
-  const judge = (): void => expectUsable(usableMs, startedAtNs);
-  await using stage = await CircuitStage.open(store);
-  const { dependency, nodes } = stage;
+  const judge = (check: () => void): void => checkUnstalled(usableMs, startedAtNs, check);
+  await using fleet = await CircuitFleet.open(store);
+  const { dependency, nodes } = fleet;
   const figures: string[] = [];
 
   // One node to which alone the dependency is lost.
   dependency.failsFor.add("node-0");
   await nodes[0]!.heard("voted");
-  await stage.standingAre(["node-0"]);
+  await fleet.standingAre(["node-0"]);
   await sleep(3 * pollMs);
-  judge();
-  expect(nodes.flatMap((node) => node.all("fleet-changed"))).toEqual([]);
-  expect((await stage.counts()).slice(1).map(({ state, rejected }) => ({ state, rejected }))).toEqual(
+  judge(() => expect(nodes.flatMap((node) => node.all("fleet-changed"))).toEqual([]));
+  expect((await fleet.counts()).slice(1).map(({ state, rejected }) => ({ state, rejected }))).toEqual(
     Array(4).fill({ state: "closed", rejected: 0 }),
   );
 
   // A quorum.
   dependency.failsFor.add("node-1");
   const second = await nodes[1]!.heard("voted");
-  const openNs = await stage.allAre("open", { governedBy: "shared" });
+  const openNs = await fleet.allAre("open", { governedBy: "shared" });
   const votedNs = BigInt(String(second["atNs"]));
   const spreadMs = expectWithin("open everywhere", 2 * ttlMs, { fromNs: votedNs, toNs: openNs });
   figures.push(`open everywhere ${round(spreadMs)} after the second vote`);
@@ -92,33 +91,28 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   const first = await dependency.arrival(before);
   figures.push(`first probe ${round(msBetween(openNs, first.atNs))} after that`);
   await sleep(2 * pollMs);
-  judge();
-  expect(dependency.since(before).map(({ node }) => node)).toEqual([first.node]);
+  judge(() => expect(dependency.since(before).map(({ node }) => node)).toEqual([first.node]));
 
   // Its prober is killed.
-  await stage.kill(stage.find(first.node));
+  await fleet.kill(fleet.find(first.node));
   const killedNs = process.hrtime.bigint();
   const next = await dependency.arrival(before + 1);
   const reclaimedMs = expectWithin("the next probe", 4 * ttlMs, { fromNs: killedNs, toNs: next.atNs });
   figures.push(`probe of the next ${round(reclaimedMs)} after the kill`);
-  judge();
-  expect(next.node).not.toBe(first.node);
+  judge(() => expect(next.node).not.toBe(first.node));
 
   // The next prober is stopped for longer than its lease, and answered well when it goes on.
-  const stopped = stage.find(next.node);
+  const stopped = fleet.find(next.node);
   stopped.kill("SIGSTOP");
-  const others = stage.living.filter((node) => node !== stopped);
+  const others = fleet.living.filter((node) => node !== stopped);
   const third = await dependency.arrival(before + 2);
-  judge();
-  expect([first.node, next.node]).not.toContain(third.node);
+  judge(() => expect([first.node, next.node]).not.toContain(third.node));
   dependency.answer(next, 200);
   stopped.kill("SIGCONT");
   const fenced = await outcomeOf(stopped);
-  judge();
-  expect(fenced).toBe("fenced");
+  judge(() => expect(fenced).toBe("fenced"));
   await sleep(2 * pollMs);
-  judge();
-  expect(dependency.since(before)).toHaveLength(3);
+  judge(() => expect(dependency.since(before)).toHaveLength(3));
   for (const node of others) expect(node.all("fleet-changed").map(({ to }) => to)).not.toContain("closed");
   expect(
     mostAtOnce(dependency.since(before).filter((arrival) => arrival !== next)),
@@ -130,12 +124,12 @@ async function expectOneProbe(name: string, store: StoreSpec): Promise<void> {
   dependency.failsFor.clear();
   const answeredNs = process.hrtime.bigint();
   dependency.answer(third, 200);
-  const closedNs = await stage.allAre("closed");
+  const closedNs = await fleet.allAre("closed");
   const closedMs = expectWithin("closed everywhere", 2 * ttlMs, { fromNs: answeredNs, toNs: closedNs });
   figures.push(`closed everywhere ${round(closedMs)} after the probe's answer`);
-  await stage.callsGoThrough();
-  await stage.standingAre([]);
-  await stage.finish();
+  await fleet.callsGoThrough();
+  await fleet.standingAre([]);
+  await fleet.finish();
   console.log(`shared circuit on ${name}, ttl ${ttlMs} ms, polled every ${pollMs} ms: ${figures.join(", ")}`);
 }
 
@@ -160,29 +154,29 @@ async function expectCallsOutliveTheStore(
   const startedAtNs = process.hrtime.bigint();
   await using server = await subject.start();
   skip(!server.canSabotage, "the server is not ours to kill");
-  await using stage = await CircuitStage.open(subject.at(server.address));
-  const { dependency } = stage;
-  const everybody = stage.nodes.map((node) => stage.nameOf(node));
+  await using fleet = await CircuitFleet.open(subject.at(server.address));
+  const { dependency } = fleet;
+  const everybody = fleet.nodes.map((node) => fleet.nameOf(node));
   const figures: string[] = [];
 
   await server.kill();
-  await stage.callsGoThrough(30);
-  expectUsable(usableMs, startedAtNs);
-  expect((await stage.counts()).map(({ rejected, failed }) => rejected + failed)).toEqual(Array(5).fill(0));
+  await fleet.callsGoThrough(30);
+  const unserved = (await fleet.counts()).map(({ rejected, failed }) => rejected + failed);
+  checkUnstalled(usableMs, startedAtNs, () => expect(unserved).toEqual(Array(5).fill(0)));
 
   // Without a store each node has its own breaker, which opens and closes alone.
   for (const node of everybody) dependency.failsFor.add(node);
-  await stage.allAre("open", { governedBy: "local" });
+  await fleet.allAre("open", { governedBy: "local" });
   dependency.failsFor.clear();
-  await stage.allAre("closed", { governedBy: "local" });
-  await stage.callsGoThrough();
+  await fleet.allAre("closed", { governedBy: "local" });
+  await fleet.callsGoThrough();
 
   // The dependency fails, and the store comes back: the votes are cast, and the fleet agrees.
   for (const node of everybody) dependency.failsFor.add(node);
-  await stage.allAre("open");
+  await fleet.allAre("open");
   const startedNs = process.hrtime.bigint();
   await server.start();
-  await stage.allAre("open", { governedBy: "shared" });
+  await fleet.allAre("open", { governedBy: "shared" });
   figures.push(`agreed ${round(msBetween(startedNs, process.hrtime.bigint()))} after the store's start`);
 
   // It dies again, while the circuit is open for all: what it said is soon too old to be believed.
@@ -190,23 +184,23 @@ async function expectCallsOutliveTheStore(
   const killedNs = process.hrtime.bigint();
   dependency.failsFor.clear();
   await waitUntil("local breakers govern", async () =>
-    (await stage.counts()).every(({ governedBy }) => governedBy === "local"),
+    (await fleet.counts()).every(({ governedBy }) => governedBy === "local"),
   );
   // What a node was told last it believes for the staleness that it bears, and its own place in line for a ttl.
   const aloneMs = expectWithin("alone", maxStalenessMs + 2 * ttlMs, { fromNs: killedNs });
   figures.push(`alone ${round(aloneMs)} after its death`);
-  await stage.allAre("closed");
-  await stage.callsGoThrough();
+  await fleet.allAre("closed");
+  await fleet.callsGoThrough();
 
   await server.start();
   const backNs = process.hrtime.bigint();
-  await stage.standingAre([]);
+  await fleet.standingAre([]);
   const isWell = (node: Child): boolean => node.all("restored").length === node.all("degraded").length;
-  await waitUntil("well", () => stage.nodes.every(isWell));
-  expect(stage.nodes.every((node) => node.all("degraded").length > 0)).toBe(true);
+  await waitUntil("well", () => fleet.nodes.every(isWell));
+  expect(fleet.nodes.every((node) => node.all("degraded").length > 0)).toBe(true);
   figures.push(`well ${round(msBetween(backNs, process.hrtime.bigint()))} after its return`);
-  await stage.allAre("closed", { governedBy: "local" });
-  await stage.callsGoThrough();
-  await stage.finish();
+  await fleet.allAre("closed", { governedBy: "local" });
+  await fleet.callsGoThrough();
+  await fleet.finish();
   console.log(`a store that dies, on ${name}: ${figures.join(", ")}`);
 }

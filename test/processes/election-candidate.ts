@@ -17,7 +17,7 @@ export interface CandidateArgs {
 
 const workMs = 10;
 
-// Stands for election, and writes to a guarded resource while it leads: see election-stage.ts. Nobody listens to its events:
+// Stands for election, and writes to a guarded resource while it leads: see election-scenario.ts. Nobody listens to its events:
 // no loss and no outage may become an unhandled rejection by that.
 reportTroubles();
 const { store, namespace, ttlMs, candidate, port } = workerArgs<CandidateArgs>();

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
-import { ElectionStage, seenBy, type Term } from "./election-stage.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
+import { ElectionScenario, seenBy, type Term } from "./election-scenario.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 
@@ -24,48 +24,49 @@ test.each(subjects)(
 
 async function expectFailovers(name: string, store: StoreSpec): Promise<void> {
   const startedAtNs = process.hrtime.bigint();
-  await using stage = await ElectionStage.open(store, { ttlMs, observers: 2 });
-  await Promise.all([stage.add(), stage.add(), stage.add()]);
-  let current: Term = await stage.termAfter(0n);
+  await using scenario = await ElectionScenario.open(store, { ttlMs, observers: 2 });
+  await Promise.all([scenario.add(), scenario.add(), scenario.add()]);
+  let current: Term = await scenario.termAfter(0n);
   const failovers: number[] = [];
   for (let kill = 0; kill < kills; kill++) {
     // Not for the observers: a term is to be seen because it lasts, not because it is waited for.
-    await stage.serves(current, 3 + Math.floor(Math.random() * 10));
-    await stage.linedUp();
-    const replacement = stage.add();
-    const next = await stage.killLeader(current);
+    await scenario.serves(current, 3 + Math.floor(Math.random() * 10));
+    await scenario.linedUp();
+    const replacement = scenario.add();
+    const next = await scenario.killLeader(current);
     await replacement;
     failovers.push(next.afterMs);
     current = next;
   }
 
-  await stage.linedUp();
-  await stage.killAll(current);
+  await scenario.linedUp();
+  await scenario.killAll(current);
   const vacantAtNs = process.hrtime.bigint();
-  const seesVacancy = (): boolean => stage.observers.every((observer) => seenBy(observer).at(-1) === null);
+  const seesVacancy = (): boolean => scenario.observers.every((observer) => seenBy(observer).at(-1) === null);
   await waitUntil("the vacancy is seen", seesVacancy);
   expectWithin("the vacancy", 3 * ttlMs, { fromNs: vacantAtNs });
-  await stage.add();
-  const last = await stage.termAfter(current.term);
+  await scenario.add();
+  const last = await scenario.termAfter(current.term);
   await waitUntil("the last term is seen", () =>
-    stage.observers.every((observer) => seenBy(observer).at(-1)?.term === last.term),
+    scenario.observers.every((observer) => seenBy(observer).at(-1)?.term === last.term),
   );
-  await stage.finish();
+  await scenario.finish();
 
-  // No more terms than kills: a leader that gets no turn for a ttl would lose its term, and an observer miss one.
-  expectUsable(ttlMs / 2, startedAtNs);
-  const { terms } = stage;
-  expect(terms).toHaveLength(kills + 2);
-  const expected = terms.map(({ term, candidate }) => ({ term, candidate }));
   const lags: number[] = [];
-  for (const observer of stage.observers) {
-    const seen = seenBy(observer);
-    expect(seen[0], "as it was at first").toBe(null);
-    expect(seen.at(-2), "the vacancy that lasted").toBe(null);
-    const leaders = seen.filter((leader) => leader !== null);
-    expect(leaders.map(({ term, candidate }) => ({ term, candidate }))).toEqual(expected);
-    lags.push(...leaders.map(({ atNs }, index) => Number(atNs - (terms[index]?.atNs ?? 0n)) / 1e6));
-  }
+  // No more terms than kills: a leader that gets no turn for a ttl would lose its term, and an observer miss one.
+  checkUnstalled(ttlMs / 2, startedAtNs, () => {
+    const { terms } = scenario;
+    expect(terms).toHaveLength(kills + 2);
+    const expected = terms.map(({ term, candidate }) => ({ term, candidate }));
+    for (const observer of scenario.observers) {
+      const seen = seenBy(observer);
+      expect(seen[0], "as it was at first").toBe(null);
+      expect(seen.at(-2), "the vacancy that lasted").toBe(null);
+      const leaders = seen.filter((leader) => leader !== null);
+      expect(leaders.map(({ term, candidate }) => ({ term, candidate }))).toEqual(expected);
+      lags.push(...leaders.map(({ atNs }, index) => Number(atNs - (terms[index]?.atNs ?? 0n)) / 1e6));
+    }
+  });
   console.log(
     `failover on ${name}, ${kills} kills, ttl ${ttlMs} ms: ${figures(failovers)}; seen by observers after ${figures(lags)}`,
   );

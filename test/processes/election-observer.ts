@@ -8,7 +8,7 @@ export interface ObserverArgs {
   readonly namespace: string;
 }
 
-// Looks on, and says what it sees: see election-stage.ts.
+// Looks on, and says what it sees: see election-scenario.ts.
 reportTroubles();
 const { store, namespace } = workerArgs<ObserverArgs>();
 const coordinator = createCoordinator({ backend: await openBackend(store), namespace });

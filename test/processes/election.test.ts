@@ -5,8 +5,8 @@ import { describe, expect, test } from "vitest";
 
 import { startEtcd, startRedis, type ManagedServer } from "../servers/index.ts";
 import { waitUntil } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "../stall/index.ts";
-import { ElectionStage, looksOf, seenBy, type Term } from "./election-stage.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "../stall/index.ts";
+import { ElectionScenario, looksOf, seenBy, type Term } from "./election-scenario.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 
@@ -49,44 +49,44 @@ test.each(subjects)("%s: 5 candidates, one leader at a time, whatever happens to
 async function expectOneLeader(name: string, { start, at }: Subject): Promise<void> {
   const startedAtNs = process.hrtime.bigint();
   await using server = await start();
-  await using stage = await ElectionStage.open(at(server.address), { ttlMs, observers: 2 });
+  await using scenario = await ElectionScenario.open(at(server.address), { ttlMs, observers: 2 });
   await using ways = new AsyncDisposableStack();
   const wayOf = new Map<unknown, FaultProxy>();
   const add = async (): Promise<void> => {
     const way = ways.use(await startFaultProxy({ target: server.address }));
-    wayOf.set(await stage.add(at(way)), way);
+    wayOf.set(await scenario.add(at(way)), way);
   };
   for (let index = 0; index < candidates; index++) await add();
-  await stage.linedUp();
-  let current: Term = await stage.termAfter(0n);
+  await scenario.linedUp();
+  let current: Term = await scenario.termAfter(0n);
   const took: string[] = [];
 
-  const killed = await stage.killLeader(current);
+  const killed = await scenario.killLeader(current);
   took.push(`killed ${Math.round(killed.afterMs)} ms`);
   await add();
 
   // Stopped for two ttls: its successor leads when it goes on, and what it writes is refused.
   current = killed;
-  await stage.serves(current, 5);
+  await scenario.serves(current, 5);
   const stopped = current;
   stopped.leader.kill("SIGSTOP");
   const stoppedAtMs = performance.now();
-  current = await stage.termAfter(stopped.term);
+  current = await scenario.termAfter(stopped.term);
   took.push(`stopped ${Math.round(performance.now() - stoppedAtMs)} ms`);
   await sleep(2 * ttlMs - (performance.now() - stoppedAtMs));
   stopped.leader.kill("SIGCONT");
   await stopped.leader.heard("refused");
-  await stage.linedUp();
+  await scenario.linedUp();
 
   // Behind a black hole: its connections stay open, and nothing passes.
   const cut = current;
   wayOf.get(cut.leader)?.blackhole();
   const cutAtMs = performance.now();
-  current = await stage.termAfter(cut.term);
+  current = await scenario.termAfter(cut.term);
   took.push(`cut off ${Math.round(performance.now() - cutAtMs)} ms`);
   await cut.leader.heard("stepped down");
   wayOf.get(cut.leader)?.pass();
-  await stage.linedUp();
+  await scenario.linedUp();
 
   if (server.canSabotage) {
     await server.kill();
@@ -95,38 +95,39 @@ async function expectOneLeader(name: string, { start, at }: Subject): Promise<vo
     // A look later than this was renewed by the server that came back, or is another leader's.
     const beyondNs = killedAtNs + BigInt(ttlMs) * 1_000_000n;
     const leads = (): boolean =>
-      stage.terms.some(({ leader }) => looksOf(leader).some(({ atNs }) => atNs > beyondNs));
+      scenario.terms.some(({ leader }) => looksOf(leader).some(({ atNs }) => atNs > beyondNs));
     await waitUntil("somebody leads after the server's death", leads);
     took.push(`server restarted ${Math.round(Number(process.hrtime.bigint() - killedAtNs) / 1e6)} ms`);
-    await stage.linedUp();
+    await scenario.linedUp();
   }
 
-  const last = await stage.killLeader(stage.terms.at(-1)!);
-  await stage.serves(last, 5);
-  for (const observer of stage.observers)
+  const last = await scenario.killLeader(scenario.terms.at(-1)!);
+  await scenario.serves(last, 5);
+  for (const observer of scenario.observers)
     await waitUntil("seen", () => seenBy(observer).at(-1)?.term === last.term);
-  const { refused } = await stage.finish();
+  const { refused } = await scenario.finish();
   expect(refused, "the stopped leader's write, at least").toBeGreaterThan(0);
-  expectUsable(ttlMs / 2, startedAtNs);
-  for (const observer of stage.observers) {
-    const leaders = seenBy(observer).filter((leader) => leader !== null);
-    expect(leaders.map(({ term }) => term)).toEqual(stage.terms.map(({ term }) => term));
-  }
+  checkUnstalled(ttlMs / 2, startedAtNs, () => {
+    for (const observer of scenario.observers) {
+      const leaders = seenBy(observer).filter((leader) => leader !== null);
+      expect(leaders.map(({ term }) => term)).toEqual(scenario.terms.map(({ term }) => term));
+    }
+  });
   console.log(`election on ${name}, ttl ${ttlMs} ms: ${took.join(", ")}; ${refused} stale writes refused`);
 }
 
 describe.each(subjects)("%s", (name, { shared }) => {
   test("after a resign the next leader begins long before the claim would have expired, ten times over", async () => {
     const ownTtlMs = 5_000;
-    await using stage = await ElectionStage.open(shared(), { ttlMs: ownTtlMs });
-    await Promise.all(Array.from({ length: candidates }, () => stage.add()));
+    await using scenario = await ElectionScenario.open(shared(), { ttlMs: ownTtlMs });
+    await Promise.all(Array.from({ length: candidates }, () => scenario.add()));
     const tookMs: number[] = [];
     for (let handOver = 0; handOver < 10; handOver++) {
-      await stage.linedUp();
-      const leading = stage.terms.at(-1)!;
-      await stage.serves(leading, 2);
+      await scenario.linedUp();
+      const leading = scenario.terms.at(-1)!;
+      await scenario.serves(leading, 2);
       leading.leader.tell("resign");
-      const next = await stage.termAfter(leading.term);
+      const next = await scenario.termAfter(leading.term);
       const isSaid = (): boolean =>
         leading.leader
           .all("resigned")
@@ -137,7 +138,7 @@ describe.each(subjects)("%s", (name, { shared }) => {
       // Renewed after a third at the latest: two thirds are left before the store could have granted by itself.
       tookMs.push(expectWithin("the hand-over", ownTtlMs / 2, span));
     }
-    await stage.finish();
+    await scenario.finish();
     tookMs.sort((a, b) => a - b);
     const [p50, max] = [tookMs[5]!, tookMs.at(-1)!];
     console.log(`hand-over after resign on ${name}: p50 ${p50.toFixed(1)} ms, max ${max.toFixed(1)} ms`);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 import { expectWithin, stalls } from "../stall/index.ts";
 import type { Child, Message } from "./child.ts";
-import { Stage } from "./stage.ts";
+import { LockScenario } from "./lock-scenario.ts";
 import type { StoreSpec } from "./store-spec.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 
@@ -20,8 +20,8 @@ const subjects: [string, () => StoreSpec][] = [
 
 describe.each(subjects)("%s", (name, store) => {
   test("a holder stopped for 2 x ttl is replaced in time, knows it at the first look, and cannot write", async () => {
-    await using stage = new Stage(store(), ttlMs);
-    const [holder, waiter] = await stage.holderAndLine(1);
+    await using scenario = new LockScenario(store(), ttlMs);
+    const [holder, waiter] = await scenario.holderAndLine(1);
     holder.tell("spin");
     await holder.heard("spinning");
     holder.kill("SIGSTOP");
@@ -64,8 +64,8 @@ describe.each(subjects)("%s", (name, store) => {
   });
 
   test("a killed holder is replaced within two ttls", async () => {
-    await using stage = new Stage(store(), ttlMs);
-    const [holder, waiter] = await stage.holderAndLine(1);
+    await using scenario = new LockScenario(store(), ttlMs);
+    const [holder, waiter] = await scenario.holderAndLine(1);
     holder.kill("SIGKILL");
     expect(await holder.ending()).toEqual({ code: null, signal: "SIGKILL" });
     const killedAtNs = holder.endedAtNs ?? 0n;
@@ -76,8 +76,8 @@ describe.each(subjects)("%s", (name, store) => {
   });
 
   test("a waiter killed in the middle of the line is skipped", async () => {
-    await using stage = new Stage(store(), ttlMs);
-    const [holder, first, second] = await stage.holderAndLine(2);
+    await using scenario = new LockScenario(store(), ttlMs);
+    const [holder, first, second] = await scenario.holderAndLine(2);
     first.kill("SIGKILL");
     await first.ending();
     const killedAtNs = first.endedAtNs ?? 0n;

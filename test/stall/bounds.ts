@@ -47,11 +47,21 @@ export async function unlessStalled<T>(
 }
 
 /**
- * Call this before a check that only a run without long stalls has to pass: that nobody lost a lease, or that no more
- * happened than was caused.
+ * Makes a check that only a run without long stalls has to pass: that nobody lost a lease, or that no more happened than
+ * was caused. Where it fails, and some process was stalled for longer than `usableMs`, the run was late, and no promise
+ * is broken.
  */
-export function expectUsable(usableMs: number, sinceNs: bigint, log: StallLog = stalls): void {
-  const { ms, of } = log.longest(sinceNs);
-  if (ms > usableMs)
-    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} ms: the run cannot be judged`);
+export function checkUnstalled(
+  usableMs: number,
+  sinceNs: bigint,
+  check: () => void,
+  log: StallLog = stalls,
+): void {
+  try {
+    check();
+  } catch (error) {
+    const { ms, of } = log.longest(sinceNs);
+    if (ms <= usableMs) throw error;
+    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} ms: ${String(error)}`, { cause: error });
+  }
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, test } from "vitest";
 
 import { LateError } from "../servers/wait-until.ts";
-import { expectUsable, expectWithin, unlessStalled } from "./bounds.ts";
+import { checkUnstalled, expectWithin, unlessStalled } from "./bounds.ts";
 import { beatHeart, type Stall } from "./heartbeat.ts";
 import { beatServer } from "./server-beat.ts";
 import { StallLog } from "./stall-log.ts";
@@ -78,14 +78,19 @@ it("runs a scenario again that was late while something stalled: three times at 
   };
   let runs = 0;
   const spoilt = async (): Promise<string> => {
-    if (++runs === 2) return "done";
     const fromNs = process.hrtime.bigint();
+    runs += 1;
     stallNow();
-    expectUsable(500, fromNs, log);
-    return "judged a run that could not be";
+    checkUnstalled(500, fromNs, () => expect(runs, "nobody lost a lease").toBe(2), log);
+    return "done";
   };
   expect(await unlessStalled(500, spoilt, options)).toBe("done");
   expect(said).toEqual([expect.stringContaining("no turn for 900 ms, and 500 ms can be borne; run 1 of 3")]);
+
+  const fromNs = process.hrtime.bigint();
+  const fails = (): void => checkUnstalled(500, fromNs, () => expect(1).toBe(2), log);
+  expect(fails, "no stall excuses it").not.toThrow(LateError);
+  expect(fails).toThrow("expected 1 to be 2");
 
   runs = 0;
   const late = async (): Promise<never> => {

@@ -1,7 +1,7 @@
 import type { Backend } from "@leasehold/core";
 import { describe, expect, test, vi } from "vitest";
 
-import { expectUsable, unlessStalled } from "../../stall/index.ts";
+import { checkUnstalled, unlessStalled } from "../../stall/index.ts";
 import { call, freshKey, problem } from "../client.ts";
 import type { Handle } from "../service.ts";
 import { counting, shortLeaseMs, takeover, type Setting } from "../setting.ts";
@@ -41,7 +41,7 @@ export function describeDispositions({ serve, openStore }: Setting): void {
         const fresh = [freshKey()];
         expect(await call(url, { keyLines: fresh })).toMatchObject({ status: 500 });
         const answer = await call(url, { keyLines: fresh });
-        expectUsable(shortLeaseMs / 2, fromNs);
+        checkUnstalled(shortLeaseMs / 2, fromNs, () => expect(answer.status).toBe(409));
         return [fresh, answer] as const;
       });
       expect(second).toMatchObject({ status: 409, headers: { "retry-after": "1" } });

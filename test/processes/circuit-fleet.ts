@@ -20,7 +20,7 @@ export interface Counts {
 export const times = { ttlMs: 1_000, pollMs: 500, maxStalenessMs: 2_000, openMs: 1_000 } as const;
 
 /** Five processes that call one dependency through one shared circuit. */
-export class CircuitStage implements AsyncDisposable {
+export class CircuitFleet implements AsyncDisposable {
   readonly nodes: readonly Child[];
   readonly dependency: CircuitDependency;
   readonly #coordinator: Coordinator;
@@ -35,7 +35,7 @@ export class CircuitStage implements AsyncDisposable {
   }
 
   /** Resolves when every node has made calls that went well. */
-  static async open(store: StoreSpec): Promise<CircuitStage> {
+  static async open(store: StoreSpec): Promise<CircuitFleet> {
     const namespace = `circuit-${randomUUID()}`;
     const dependency = await CircuitDependency.listen();
     const nodes = Array.from({ length: 5 }, (_, index) => {
@@ -49,10 +49,10 @@ export class CircuitStage implements AsyncDisposable {
       return new Child("circuit-node.ts", args);
     });
     const coordinator = createCoordinator({ backend: await openBackend(store), namespace });
-    const stage = new CircuitStage(nodes, dependency, coordinator);
+    const fleet = new CircuitFleet(nodes, dependency, coordinator);
     await Promise.all(nodes.map((node) => node.heard("ready")));
-    await stage.callsGoThrough();
-    return stage;
+    await fleet.callsGoThrough();
+    return fleet;
   }
 
   get living(): readonly Child[] {

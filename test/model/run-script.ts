@@ -6,8 +6,8 @@ import { waitUntil } from "../servers/wait-until.ts";
 import type { Command, Script } from "./commands.ts";
 import { LineModel, type ModelClaim } from "./line-model.ts";
 
-/** Where a script is performed: two processes on one store. */
-export interface Theatre {
+/** Where a script is run: two processes on one store. */
+export interface StoreUnderTest {
   readonly backends: readonly [Backend, Backend];
   /** How long a claim lives that is let die. */
   readonly shortTtlMs: number;
@@ -17,19 +17,19 @@ export interface Theatre {
 
 const timeoutMs = 5_000;
 
-/** Performs a script on a line of its own, and holds each answer, and the line after it, against the model. */
-export async function perform(theatre: Theatre, script: Script): Promise<void> {
-  const performance = new Performance(theatre, script);
+/** Runs a script on a line of its own, and holds each answer, and the line after it, against the model. */
+export async function runScript(store: StoreUnderTest, script: Script): Promise<void> {
+  const run = new ScriptRun(store, script);
   try {
-    for (const command of script.commands) await performance.perform(command);
-    performance.expectNoStrayPush();
+    for (const command of script.commands) await run.take(command);
+    run.expectNoStrayPush();
   } finally {
-    await performance.clear();
+    await run.clear();
   }
 }
 
-class Performance {
-  readonly #theatre: Theatre;
+class ScriptRun {
+  readonly #store: StoreUnderTest;
   readonly #model: LineModel;
   readonly #resource = `model-${randomUUID()}`;
   readonly #owners = new Map<number, string>();
@@ -39,19 +39,19 @@ class Performance {
   readonly #granted = new Set<bigint>();
   readonly #stopListening: readonly (() => void)[];
 
-  constructor(theatre: Theatre, { capacity, maxWaiters }: Script) {
-    this.#theatre = theatre;
+  constructor(store: StoreUnderTest, { capacity, maxWaiters }: Script) {
+    this.#store = store;
     this.#model = new LineModel(capacity, maxWaiters);
     const granted = (push: GrantPush): boolean => {
       if (push.resource === this.#resource) this.#pushes.push(push);
       return true;
     };
-    this.#stopListening = theatre.backends.map(({ leases }) =>
+    this.#stopListening = store.backends.map(({ leases }) =>
       leases.onGrant({ granted, lookAgain: () => {} }),
     );
   }
 
-  async perform(command: Command): Promise<void> {
+  async take(command: Command): Promise<void> {
     const owner = this.#owner(command.slot);
     const claim = this.#model.find(owner);
     const { leases } = this.#backend(command.slot);
@@ -107,7 +107,7 @@ class Performance {
         if (!(await this.#dieInLine(command))) return;
         break;
       case "elapse":
-        await this.#theatre.elapse?.(command.ms);
+        await this.#store.elapse?.(command.ms);
         this.#model.nowMs += command.ms;
         this.#settled = false;
         return this.#expectLine();
@@ -189,7 +189,7 @@ class Performance {
     const model = this.#model;
     const isBusy = model.find(owner) !== undefined || model.find(after) !== undefined;
     if (slot === follower || isBusy || model.waiting.length + 2 > model.maxWaiters) return false;
-    const { shortTtlMs: ttlMs } = this.#theatre;
+    const { shortTtlMs: ttlMs } = this.#store;
     await this.#acquire(slot, { weight, queue: true, ttlMs });
     const ahead = model.holders;
     const reply = await this.#backend(follower).leases.acquire(
@@ -202,8 +202,8 @@ class Performance {
       const { holders, line } = await this.#backend(0).leases.inspect(this.#resource, { timeoutMs });
       return ![...holders, ...line].some((claim) => claim.owner === owner);
     };
-    if (this.#theatre.elapse !== undefined) {
-      await this.#theatre.elapse(ttlMs);
+    if (this.#store.elapse !== undefined) {
+      await this.#store.elapse(ttlMs);
       model.nowMs += ttlMs;
       assert.ok(await isDead());
     } else {
@@ -233,7 +233,7 @@ class Performance {
     for (const [index, { remainingMs }] of [...holders, ...line].entries()) {
       const claim = model.live[index];
       if (claim === undefined) continue;
-      if (this.#theatre.elapse !== undefined) assert.equal(remainingMs, claim.expiresAtMs - model.nowMs);
+      if (this.#store.elapse !== undefined) assert.equal(remainingMs, claim.expiresAtMs - model.nowMs);
       else assert.ok(remainingMs <= claim.ttlMs);
       assert.ok(remainingMs > 0);
     }
@@ -260,7 +260,7 @@ class Performance {
   }
 
   #backend(slot: number): Backend {
-    return this.#theatre.backends[slot % 2 === 0 ? 0 : 1];
+    return this.#store.backends[slot % 2 === 0 ? 0 : 1];
   }
 }
 

@@ -6,7 +6,7 @@ import type { Calls, IdempotencyWorkerArgs } from "./idempotency-worker.ts";
 import type { StoreSpec } from "./store-spec.ts";
 
 /** Processes that make calls under idempotency keys, and the resource that their handlers write to. */
-export class IdempotencyStage implements AsyncDisposable {
+export class IdempotencyScenario implements AsyncDisposable {
   readonly resource: FencedResource;
   readonly workers: readonly Child[];
 
@@ -18,13 +18,13 @@ export class IdempotencyStage implements AsyncDisposable {
   static async open(
     store: StoreSpec,
     { workers, leaseMs }: { workers: number; leaseMs: number },
-  ): Promise<IdempotencyStage> {
+  ): Promise<IdempotencyScenario> {
     const resource = await FencedResource.listen();
     const namespace = `idempotency-${randomUUID()}`;
     const args: IdempotencyWorkerArgs = { store, namespace, leaseMs, port: resource.port };
     const children = Array.from({ length: workers }, () => new Child("idempotency-worker.ts", args));
     await Promise.all(children.map((child) => child.heard("ready")));
-    return new IdempotencyStage(resource, children);
+    return new IdempotencyScenario(resource, children);
   }
 
   /** Makes a call, and answers with how it ended. */

@@ -20,7 +20,7 @@ export interface Term {
 }
 
 /** Candidates and observers in processes of their own, around one election and a guarded resource. */
-export class ElectionStage implements AsyncDisposable {
+export class ElectionScenario implements AsyncDisposable {
   readonly ttlMs: number;
   readonly observers: readonly Child[];
   readonly resource: FencedResource;
@@ -48,18 +48,18 @@ export class ElectionStage implements AsyncDisposable {
   static async open(
     store: StoreSpec,
     options: { ttlMs: number; observers?: number },
-  ): Promise<ElectionStage> {
+  ): Promise<ElectionScenario> {
     const { ttlMs, observers = 0 } = options;
     const namespace = `election-${randomUUID()}`;
     const coordinator = createCoordinator({ backend: await openBackend(store), namespace });
-    const stage = new ElectionStage(
+    const scenario = new ElectionScenario(
       { store, namespace, ttlMs },
       Array.from({ length: observers }, () => new Child("election-observer.ts", { store, namespace })),
       await FencedResource.listen(),
       coordinator,
     );
-    await Promise.all(stage.observers.map((observer) => observer.heard("saw")));
-    return stage;
+    await Promise.all(scenario.observers.map((observer) => observer.heard("saw")));
+    return scenario;
   }
 
   /** Another candidate, which stands from now on; by a way of its own to the store, if one is given. */

@@ -5,7 +5,7 @@ import type { StoreSpec } from "./store-spec.ts";
 import type { PauseArgs } from "./worker-pause.ts";
 
 /** Processes around one name, with a guarded number in the same store. */
-export class Stage implements AsyncDisposable {
+export class LockScenario implements AsyncDisposable {
   readonly #args: PauseArgs;
   readonly #children: Child[] = [];
 
