@@ -4,53 +4,75 @@ import {
   LeaseholdError,
   staleToken,
   systemClock,
+  within,
   type Clock,
 } from "@leasehold/core";
 import { classifyError, isForeseen } from "./client/classify-error.ts";
-import type { ClusterClient, RedisClient } from "./client/client.ts";
-import { fenceKey } from "./scripts/fence-key.ts";
-import { makeScript, runScript, type Script } from "./scripts/script.ts";
+import { runScript, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { checkToken, claimToken, guarded } from "./scripts/fence.ts";
+import { fenceKey } from "./scripts/keys.ts";
+import { makeScript, type Script } from "./scripts/script.ts";
 
+/** Options of `redisFencingGuard`. */
 export interface RedisFencingGuardOptions {
   /** What the fences' keys begin with: `<prefix>:fence:`. Default `leasehold`. */
   readonly prefix?: string;
-  /** After this long without an answer a call fails with `OUTCOME_UNKNOWN`, in milliseconds. Default 5,000. */
+  /**
+   * How long a call waits for its answer, in milliseconds. Then it fails with `OUTCOME_UNKNOWN`.
+   * Default 5,000.
+   */
   readonly timeoutMs?: number;
+  /** The clock that `timeoutMs` is counted on. Default: the system's. */
   readonly clock?: Clock;
 }
 
 /** A script of the user's, to run behind the guard. */
 export interface GuardedScript {
-  /** Lua, and constant: pass what varies as `args`. Each text is kept by the server for as long as it runs. */
+  /**
+   * Lua, and constant: pass what varies as `args`. The server keeps each text for as long as it
+   * runs.
+   */
   readonly script: string;
-  /** In a Cluster they, and the resource, need one `{tag}`. */
+  /** In a Cluster they, and the resource, need one `{tag}`. Default none. */
   readonly keys?: readonly string[];
+  /** Default none. */
   readonly args?: readonly string[];
 }
 
 /**
- * Stands before data in Redis and refuses those whose time is over. For resources of capacity 1, and for writers.
+ * Stands before data in Redis, and refuses holders whose time is over. It is for resources of
+ * capacity 1, and for the writers of a read-write lock.
  *
- * The first operation of a holder, reads included, must be `claim` or `run`: a guard that is asked on writes alone still
- * loses updates (an old holder's write lands between the new holder's read and its write).
+ * The first operation of a holder, reads included, must be `claim` or `run`. A guard that is asked
+ * on writes alone still loses updates: an old holder's write lands between the new holder's read
+ * and its write.
  *
- * The fence lives in the Redis that holds the data, as long as the data does: it has no ttl, and must not be given one, nor
- * be evicted (`maxmemory-policy noeviction`, or a `volatile-` one). If it is lost with the data, no harm is done.
+ * The fence lives in the Redis that holds the data, for as long as the data does. It has no ttl. Do
+ * not give it one, and do not let Redis evict it (`maxmemory-policy noeviction`, or a `volatile-`
+ * one). If it is lost with the data, no harm is done.
  *
- * Tokens compare only within one store and one name. A resource that moves to a lock on another store (etcd's tokens are
- * revisions, far smaller) needs its fence deleted, with all holders stopped.
+ * Tokens compare only within one store and one name. A resource that moves to a lock on another
+ * store needs its fence deleted, with all holders stopped: etcd's tokens are revisions, and far
+ * smaller.
+ *
+ * All calls reject with `OUTCOME_UNKNOWN` when no answer came, `BACKEND_UNAVAILABLE` when nothing
+ * was written, and `INVALID_ARGUMENT` for a token that is no bigint of 0 or more.
  */
 export interface RedisFencingGuard {
-  /** Takes the resource for `token`. Equal to the highest is the same holder, and accepted. Rejects with `STALE_TOKEN` if lower. */
+  /**
+   * Takes the resource for `token`. Rejects with `STALE_TOKEN` if a higher token was claimed. A
+   * token equal to the highest is the same holder's, and accepted.
+   */
   claim(resource: string, token: bigint): Promise<void>;
   /** For readers: rejects with `STALE_TOKEN` if a higher token was claimed. Claims nothing. */
   check(resource: string, token: bigint): Promise<void>;
   /**
-   * Claims, and runs `script` in the same atomic step: nothing comes between. Resolves with what the script returns.
+   * Claims, and runs `script` in the same atomic step: nothing comes between. Resolves with what
+   * the script returns. Rejects with `STALE_TOKEN` as `claim` does; the script then has not run.
    *
-   * To the server the fence is one more key at the end of KEYS, the token one more argument at the end of ARGV; both are
-   * taken off before the script begins, which sees its own. An error of the script is passed on as it is; the claim stays.
+   * To the server the fence is one more key at the end of KEYS, and the token one more argument at
+   * the end of ARGV. Both are taken off before the script begins, so it sees its own. An error of
+   * the script is passed on as it is; the claim stays.
    */
   run(resource: string, token: bigint, guarded: GuardedScript): Promise<unknown>;
 }
@@ -58,10 +80,21 @@ export interface RedisFencingGuard {
 const claiming = makeScript(claimToken);
 const checking = makeScript(checkToken);
 
-/** How many scripts of the user's are remembered; a program has a handful. */
+/** How many scripts of the user's are remembered. A program has a handful. */
 const MOST_SCRIPTS = 200;
 
-/** A guard on the Redis of `client`, which stays the caller's own. */
+/**
+ * A guard on the Redis of `client`, which stays the caller's own.
+ *
+ * ```ts
+ * const guard = redisFencingGuard(client);
+ * await coordinator.lock("account:42").run(async (lease) => {
+ *   const script = "return redis.call('INCRBY', KEYS[1], ARGV[1])";
+ *   const deposit = { script, keys: ["balance:42"], args: ["10"] };
+ *   await guard.run("account:42", lease.fencingToken, deposit);
+ * });
+ * ```
+ */
 export function redisFencingGuard(
   client: RedisClient | ClusterClient,
   options: RedisFencingGuardOptions = {},
@@ -88,12 +121,16 @@ export function redisFencingGuard(
     const key = fenceKey(prefix, resource);
     try {
       const sent = runScript(client, script, [...keys, key], [...args, String(token)]);
-      return await withinTime(sent, clock, timeoutMs);
+      // ioredis waits as long as it takes. A late answer is dropped in silence.
+      return await within(sent, { clock, limitMs: timeoutMs, keepAlive: true }, () => {
+        const message = `Redis did not answer within ${timeoutMs} ms. The step may have been taken.`;
+        throw new LeaseholdError("OUTCOME_UNKNOWN", message);
+      });
     } catch (error) {
       if (isLeaseholdError(error)) throw error;
       const [, seen] = (error instanceof Error && /^STALETOKEN (\d+)/.exec(error.message)) || [];
       if (seen !== undefined) throw staleToken(token, BigInt(seen));
-      // What is not ours is the script's own: its author needs it as it is.
+      // Any other error is the script's own. Its author needs it as it is.
       if (script !== claiming && script !== checking && !isForeseen(error)) throw error;
       throw classifyError(error, key);
     }
@@ -105,16 +142,4 @@ export function redisFencingGuard(
     run: async (resource, token, { script, keys, args }) =>
       call(scriptOf(script), resource, token, { ...(keys && { keys }), ...(args && { args }) }),
   };
-}
-
-/** ioredis waits as long as it takes; we do not. The late answer is dropped in silence. */
-function withinTime<T>(answer: Promise<T>, clock: Clock, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => {
-      const message = `Redis did not answer within ${timeoutMs} ms. The step may have been taken.`;
-      reject(new LeaseholdError("OUTCOME_UNKNOWN", message));
-    };
-    const timer = clock.schedule(timeoutMs, late, { keepAlive: true });
-    answer.then(resolve, reject).finally(() => timer.cancel());
-  });
 }

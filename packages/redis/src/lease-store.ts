@@ -16,29 +16,38 @@ import type {
   Resource,
   Snapshot,
 } from "@leasehold/core";
-import type { Changes } from "./pushes/changes.ts";
+import { isCluster } from "./client/client.ts";
 import type { Connection } from "./client/connection.ts";
-import { decodeFlag, decodeSnapshot, decodeStanding } from "./scripts/decode-reply.ts";
-import type { Degradations } from "./client/degradations.ts";
+import type { Changes } from "./pushes/changes.ts";
 import type { GrantPushes } from "./pushes/grants.ts";
+import {
+  decodeFlag,
+  decodeRenewals,
+  decodeSnapshot,
+  decodeStanding,
+  type Renewal,
+} from "./scripts/decode-reply.ts";
 import { markKey, ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
-import { renewClaims } from "./scripts/renew-claims.ts";
 import { scripts, type Script } from "./scripts/script.ts";
-import { unreadableReply } from "./scripts/unreadable-reply.ts";
 
 export interface LeaseStoreOptions {
   readonly connection: Connection;
   readonly pushes: GrantPushes;
   readonly changes: Changes;
-  readonly degradations: Degradations;
   readonly keysOf: (resource: string) => ResourceKeys;
   readonly ticketTtlMs: number;
   readonly maxBatch: number;
 }
 
-/** The last argument of a script that may change something. Absent, it costs the server nothing. */
-function announcement({ changes }: ResourceKeys, { announce }: Resource): string[] {
-  return announce ? [changes] : [];
+/** A claim to renew, and its place among the answers. */
+interface Item {
+  readonly request: RenewRequest;
+  readonly at: number;
+}
+
+interface Answered {
+  readonly answer: RenewAnswer;
+  readonly at: number;
 }
 
 /** The lease store on Redis: one script for each call of the contract. */
@@ -52,13 +61,13 @@ export class RedisLeaseStore implements LeaseStore {
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
     const { connection, keysOf, pushes, ticketTtlMs } = this.#options;
     const { resource, owner, ttlMs, weight, queue, value, maxWaiters } = request;
-    // A grant can be published as soon as the claim is in the line, so its channel must be heard before that.
+    // A grant can be published as soon as the claim is in the line. So its channel is heard first.
     const timeoutMs = queue && !pushes.isOpen ? await this.#openPushes(request.timeoutMs) : request.timeoutMs;
     const keys = keysOf(resource.name);
-    const reply = await connection.call(
-      scripts.acquire,
-      [keys.base, keys.line, keys.expiry, markKey(keys, owner)],
-      [
+    const reply = await connection.call({
+      script: scripts.acquire,
+      keys: [keys.base, keys.line, keys.expiry, markKey(keys, owner)],
+      args: [
         owner,
         String(ttlMs),
         String(Math.max(ticketTtlMs, ttlMs + 1001)),
@@ -67,30 +76,46 @@ export class RedisLeaseStore implements LeaseStore {
         ...announcement(keys, resource),
       ],
       timeoutMs,
-    );
-    const standing = decodeStanding(reply.value) ?? this.#unreadable(keys.base);
-    if (standing.kind === "refused") return standing;
-    const { isProof, ...place } = standing;
+      decode: decodeStanding,
+    });
+    if (reply.value.kind === "refused") return reply.value;
+    const { isProof, ...place } = reply.value;
     const acknowledged = { ...place, ttlMs, validFrom: isProof ? reply.validFrom : nothingProved };
     return reply.resent ? { ...acknowledged, resent: true } : acknowledged;
   }
 
-  renew(requests: readonly RenewRequest[], options: CallOptions): Promise<RenewAnswer[]> {
-    return renewClaims(requests, { ...this.#options, timeoutMs: options.timeoutMs });
+  /**
+   * Renews in batches: on a single server as few as possible; in a Cluster one for each resource,
+   * since each has a slot of its own. All batches are sent at once. A batch that fails leaves its
+   * own claims unanswered, and no others.
+   */
+  async renew(requests: readonly RenewRequest[], { timeoutMs }: CallOptions): Promise<RenewAnswer[]> {
+    const { connection, maxBatch } = this.#options;
+    const items = requests.map((request, at): Item => ({ request, at }));
+    const groups = isCluster(connection.client)
+      ? [...Map.groupBy(items, ({ request }) => request.resource.name).values()]
+      : [items];
+    const batches = groups.flatMap((group) => slices(group, maxBatch));
+    const answered = await Promise.all(batches.map((batch) => this.#renewBatch(batch, timeoutMs)));
+    return answered
+      .flat()
+      .sort((a, b) => a.at - b.at)
+      .map(({ answer }) => answer);
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
-    const keys = this.#options.keysOf(request.resource.name);
-    const reply = await this.#options.connection.call(
-      scripts.release,
-      [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
-      [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request.resource)],
-      request.timeoutMs,
-    );
-    const removed = decodeFlag(reply.value) ?? this.#unreadable(keys.base);
-    // The client wrote it again after a reset: if the last copy found nothing, an earlier one may have removed the claim,
-    // and "gone" would tell its holder of a loss that never was.
-    return removed || reply.resent;
+    const { connection, keysOf } = this.#options;
+    const keys = keysOf(request.resource.name);
+    const { value: removed, resent } = await connection.call({
+      script: scripts.release,
+      keys: [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
+      args: [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request.resource)],
+      timeoutMs: request.timeoutMs,
+      decode: decodeFlag,
+    });
+    // The client wrote it again after a reset. If the last copy found nothing, an earlier one may
+    // have removed the claim, and "gone" would tell its holder of a loss that never was.
+    return removed || resent;
   }
 
   propose(request: ProposeRequest): Promise<boolean> {
@@ -103,9 +128,11 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async inspect(resource: string, { timeoutMs }: CallOptions): Promise<Snapshot> {
-    const { base, line, expiry } = this.#options.keysOf(resource);
-    const reply = await this.#options.connection.call(scripts.inspect, [base, line, expiry], [], timeoutMs);
-    return decodeSnapshot(reply.value) ?? this.#unreadable(base);
+    const { connection, keysOf } = this.#options;
+    const { base, line, expiry } = keysOf(resource);
+    const keys = [base, line, expiry] as const;
+    const call = { script: scripts.inspect, keys, args: [], timeoutMs, decode: decodeSnapshot };
+    return (await connection.call(call)).value;
   }
 
   onGrant(listener: GrantListener): () => void {
@@ -116,6 +143,33 @@ export class RedisLeaseStore implements LeaseStore {
     return this.#options.changes.watch(this.#options.keysOf(resource).changes, listener);
   }
 
+  async #renewBatch(batch: readonly Item[], timeoutMs: number): Promise<Answered[]> {
+    const { connection, keysOf } = this.#options;
+    const keys: string[] = [];
+    const args: string[] = [];
+    for (const { request } of batch) {
+      const { base, line, expiry, changes } = keysOf(request.resource.name);
+      keys.push(base, line, expiry);
+      args.push(request.owner, ticketDigits(request.ticket), String(request.ttlMs));
+      args.push(request.resource.announce ? changes : "");
+    }
+    const decode = (reply: unknown): [Item, Renewal][] | undefined => decodeRenewals(reply, batch);
+    try {
+      const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode });
+      return reply.value.map(([{ request, at }, renewal]) => {
+        const { ticket, ttlMs, resource } = request;
+        if (renewal.kind === "renewed")
+          return { at, answer: { ...renewal, ticket, ttlMs, validFrom: reply.validFrom } };
+        if (renewal.kind !== "failed") return { at, answer: renewal };
+        const error = connection.explain(renewal.error, keysOf(resource.name).base);
+        return { at, answer: { kind: "unanswered", error } };
+      });
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return batch.map(({ at }) => ({ at, answer: { kind: "unanswered", error } }));
+    }
+  }
+
   async #askWhether(
     script: Script,
     request: ClaimRef & CallOptions,
@@ -123,21 +177,35 @@ export class RedisLeaseStore implements LeaseStore {
   ): Promise<boolean> {
     const { connection, keysOf } = this.#options;
     const keys = keysOf(request.resource.name);
-    const { base, line, expiry } = keys;
-    const all = [...args, ...announcement(keys, request.resource)];
-    const reply = await connection.call(script, [base, line, expiry], all, request.timeoutMs);
-    return decodeFlag(reply.value) ?? this.#unreadable(base);
+    const reply = await connection.call({
+      script,
+      keys: [keys.base, keys.line, keys.expiry],
+      args: [...args, ...announcement(keys, request.resource)],
+      timeoutMs: request.timeoutMs,
+      decode: decodeFlag,
+    });
+    return reply.value;
   }
 
-  /** Waits for the subscription with half the time at most: an acquire that is not pushed is better than none. */
+  /**
+   * Waits for the subscription with half of the time at most: an acquire that is not pushed is
+   * better than none. Resolves with what is left of the time.
+   */
   async #openPushes(timeoutMs: number): Promise<number> {
     const { connection, pushes } = this.#options;
     const leftMs = await connection.whenReady(timeoutMs);
     const spentMs = await pushes.open(leftMs / 2);
     return Math.max(1, leftMs - spentMs);
   }
+}
 
-  #unreadable(key: string): never {
-    return unreadableReply(key, this.#options.degradations);
-  }
+/** The last argument of a script that may change something. Absent, it costs the server nothing. */
+function announcement({ changes }: ResourceKeys, { announce }: Resource): string[] {
+  return announce ? [changes] : [];
+}
+
+function slices<T>(items: readonly T[], size: number): T[][] {
+  const result: T[][] = [];
+  for (let at = 0; at < items.length; at += size) result.push(items.slice(at, at + size));
+  return result;
 }

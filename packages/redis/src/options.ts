@@ -1,27 +1,35 @@
 import { invalidArgument, systemClock, systemRandom, type Clock, type Random } from "@leasehold/core";
 
+/** Options of `redisBackend`. */
 export interface RedisBackendOptions {
   /**
-   * What every key and channel begins with. Backends of one prefix share their locks. Default `leasehold`. Characters other
-   * than letters, digits and `. _ : -` are escaped.
+   * What every key and channel begins with. Backends of one prefix share their locks. Default
+   * `leasehold`. Characters other than letters, digits and `. _ : -` are escaped.
    */
   readonly prefix?: string;
-  /** Default: the system's clock. Must be the one that core counts on, so pass it here rather than there. */
+  /** The clock that deadlines are counted on, here and in core. Default: the system's. */
   readonly clock?: Clock;
-  /** Default: the system's generator. */
+  /** Where chance is taken from. Default: the system's generator. */
   readonly random?: Random;
   /**
-   * How long the last ticket of a resource is remembered after its last join, in milliseconds; default 3,600,000 (an hour).
-   * It costs about 130 bytes of Redis memory for each name. Tickets grow without it, too, unless the server's clock is set
-   * back by more than this.
+   * How long the last ticket of a resource is remembered after its last join, in milliseconds; 1 or
+   * more, default 3,600,000 (an hour). It costs about 130 bytes of Redis memory for each name.
+   * Tickets grow without it, too, unless the server's clock is set back by more than this.
    */
   readonly ticketTtlMs?: number;
-  /** How many claims are renewed by one command, on a standalone server. Default 100. */
+  /** How many claims one command renews on a single server: 1 to 1,000, default 100. */
   readonly maxBatch?: number;
 }
 
+/** @throws `INVALID_ARGUMENT` for what is out of bounds. */
 export function completeOptions(options: RedisBackendOptions): Required<RedisBackendOptions> {
-  const { prefix = "leasehold", ticketTtlMs = 3_600_000, maxBatch = 100 } = options;
+  const {
+    prefix = "leasehold",
+    clock = systemClock,
+    random = systemRandom,
+    ticketTtlMs = 3_600_000,
+    maxBatch = 100,
+  } = options;
   if (typeof prefix !== "string" || prefix === "")
     throw invalidArgument("prefix must be a string that is not empty.");
   if (!Number.isSafeInteger(ticketTtlMs) || ticketTtlMs < 1)
@@ -30,11 +38,5 @@ export function completeOptions(options: RedisBackendOptions): Required<RedisBac
     );
   if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > 1000)
     throw invalidArgument(`maxBatch must be a whole number from 1 to 1000; it was ${maxBatch}.`);
-  return {
-    prefix,
-    ticketTtlMs,
-    maxBatch,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-  };
+  return { prefix, clock, random, ticketTtlMs, maxBatch };
 }

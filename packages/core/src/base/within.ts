@@ -49,6 +49,15 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
     let timer = limitMs === Infinity && !keepAlive ? null : arm();
     if (signal?.aborted === true) return over();
     signal?.addEventListener("abort", over, { once: true });
-    work.finally(leave).then(resolve, reject);
+    work.then(
+      (value) => {
+        leave();
+        resolve(value);
+      },
+      (error: unknown) => {
+        leave();
+        reject(error);
+      },
+    );
   });
 }

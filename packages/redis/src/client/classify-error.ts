@@ -1,97 +1,152 @@
 import { LeaseholdError, type ErrorCode } from "@leasehold/core";
 
-/** What an error of the client or the server means for the request that it answers. */
-interface Verdict {
+/** What an error of the client or the server proves about the step that it answers. */
+type FailureKind =
+  /** Nothing was written, and asking again may help. */
+  | "passing"
+  /** Nothing was written, and asking again cannot help: an operator has to act. */
+  | "refused"
+  /** As `refused`: what lies under our key was written by somebody else. */
+  | "foreign"
+  /** The step may have been taken. */
+  | "unknown"
+  /** The server refused a command inside the script: what came before it has been done. */
+  | "interrupted";
+
+interface Meaning {
   readonly code: Extract<ErrorCode, "BACKEND_UNAVAILABLE" | "OUTCOME_UNKNOWN">;
-  readonly permanent?: boolean;
-  /** Whether somebody else writes under our prefix: operators should see that, since it does not mend itself. */
-  readonly foreign?: boolean;
-  /** What it is, and what to do. Never the server's own text: it can repeat arguments, and those hold owners and values. */
-  readonly says: string;
+  readonly permanent: boolean;
 }
 
-const notWritten = (says: string): Verdict => ({ code: "BACKEND_UNAVAILABLE", says });
-const refused = (says: string): Verdict => ({ code: "BACKEND_UNAVAILABLE", permanent: true, says });
-const foreign: Verdict = {
-  code: "BACKEND_UNAVAILABLE",
-  permanent: true,
-  foreign: true,
-  says: "lies something that Leasehold did not write. Delete it, or use another prefix.",
-};
-const unknown = (says: string): Verdict => ({ code: "OUTCOME_UNKNOWN", says });
+const meanings = {
+  passing: { code: "BACKEND_UNAVAILABLE", permanent: false },
+  refused: { code: "BACKEND_UNAVAILABLE", permanent: true },
+  foreign: { code: "BACKEND_UNAVAILABLE", permanent: true },
+  unknown: { code: "OUTCOME_UNKNOWN", permanent: false },
+  interrupted: { code: "OUTCOME_UNKNOWN", permanent: true },
+} satisfies Record<FailureKind, Meaning>;
 
-/** By the first word of a server's error. The server refused the whole step: nothing was written. */
-export const serverErrors: Readonly<Record<string, Verdict>> = {
-  NOSCRIPT: notWritten("Redis lost the script twice in a row. Is something flushing its scripts?"),
-  LOADING: notWritten("Redis is loading its data."),
-  MASTERDOWN: notWritten("This replica has lost its master."),
-  READONLY: notWritten("This Redis is a replica; a failover may be under way. Connect to the master."),
-  OOM: notWritten(
+/**
+ * A kind of failure, and what to say of it: what it is, and what to do. It never says the server's
+ * own text, which can repeat arguments: those hold owners and values.
+ */
+type Failure = readonly [kind: FailureKind, says: string];
+
+const foreign: Failure = [
+  "foreign",
+  "lies something that Leasehold did not write. Delete it, or use another prefix.",
+];
+const busy: Failure = ["passing", "Redis is busy with another script."];
+const slotMoves: Failure = ["passing", "The Redis Cluster is moving this slot."];
+const noNode: Failure = ["passing", "No node of the Redis Cluster can be reached."];
+const closed: Failure = ["unknown", "The connection to Redis was closed."];
+
+/** The first word of an error by which a server refuses the whole step. Our scripts say `MALFORMED`. */
+export type ServerWord =
+  | "NOSCRIPT"
+  | "LOADING"
+  | "MASTERDOWN"
+  | "READONLY"
+  | "OOM"
+  | "MISCONF"
+  | "BUSY"
+  | "UNKILLABLE"
+  | "CLUSTERDOWN"
+  | "TRYAGAIN"
+  | "MOVED"
+  | "ASK"
+  | "NOREPLICAS"
+  | "NOPERM"
+  | "NOAUTH"
+  | "WRONGPASS"
+  | "WRONGTYPE"
+  | "MALFORMED"
+  | "CROSSSLOT";
+
+const serverErrors: Readonly<Record<ServerWord, Failure>> = {
+  NOSCRIPT: ["passing", "Redis lost the script twice in a row. Is something flushing its scripts?"],
+  LOADING: ["passing", "Redis is loading its data."],
+  MASTERDOWN: ["passing", "This replica has lost its master."],
+  READONLY: ["passing", "This Redis is a replica; a failover may be under way. Connect to the master."],
+  OOM: [
+    "passing",
     "Redis is out of memory (maxmemory). What is held can still be renewed, finished and released.",
-  ),
-  MISCONF: notWritten("Redis cannot save its data, and refuses writes until it can. See its log."),
-  BUSY: notWritten("Redis is busy with another script."),
-  UNKILLABLE: notWritten("Redis is busy with another script."),
-  CLUSTERDOWN: notWritten("The Redis Cluster does not serve this slot."),
-  TRYAGAIN: notWritten("The Redis Cluster is moving this slot."),
-  MOVED: notWritten("The Redis Cluster is moving this slot."),
-  ASK: notWritten("The Redis Cluster is moving this slot."),
-  NOREPLICAS: notWritten("Redis has fewer replicas than min-replicas-to-write, and refuses writes."),
-  NOPERM: refused("Redis refuses access: the user needs the rights listed in @leasehold/redis's acl.txt."),
-  NOAUTH: refused("Redis asks for a password, and none was given."),
-  WRONGPASS: refused("Redis refuses the user name or the password."),
+  ],
+  MISCONF: ["passing", "Redis cannot save its data, and refuses writes until it can. See its log."],
+  BUSY: busy,
+  UNKILLABLE: busy,
+  CLUSTERDOWN: ["passing", "The Redis Cluster does not serve this slot."],
+  TRYAGAIN: slotMoves,
+  MOVED: slotMoves,
+  ASK: slotMoves,
+  NOREPLICAS: ["passing", "Redis has fewer replicas than min-replicas-to-write, and refuses writes."],
+  NOPERM: [
+    "refused",
+    "Redis refuses access: the user needs the rights listed in @leasehold/redis's acl.txt.",
+  ],
+  NOAUTH: ["refused", "Redis asks for a password, and none was given."],
+  WRONGPASS: ["refused", "Redis refuses the user name or the password."],
   WRONGTYPE: foreign,
   MALFORMED: foreign,
-  CROSSSLOT: refused("The keys lie in different slots of the Redis Cluster. Give them one {tag}."),
+  CROSSSLOT: ["refused", "The keys lie in different slots of the Redis Cluster. Give them one {tag}."],
 };
 
-/** By a piece of an error's text, where there is no first word to go by. In this order. */
-export const otherErrors: readonly (readonly [piece: string, verdict: Verdict])[] = [
-  // Without a code, from inside a script: what came before the refused command has been done.
+/**
+ * By a piece of an error's text, where no first word tells. The first piece that is found counts.
+ */
+export const otherErrors: readonly (readonly [piece: string, failure: Failure])[] = [
   [
     "The user executing the script can't",
-    {
-      code: "OUTCOME_UNKNOWN",
-      permanent: true,
-      says: "Redis refuses a command: the user needs the rights listed in acl.txt.",
-    },
+    ["interrupted", "Redis refuses a command: the user needs the rights listed in acl.txt."],
   ],
-  ["max number of clients reached", notWritten("Redis has as many clients as it may have (maxclients).")],
-  ["unknown command", refused("This server does not run Lua scripts (EVALSHA).")],
-  ["enableOfflineQueue options is false", notWritten("The connection to Redis is not open.")],
-  ["None of startup nodes is available", notWritten("No node of the Redis Cluster can be reached.")],
-  ["Failed to refresh slots cache", notWritten("No node of the Redis Cluster can be reached.")],
-  ["ECONNREFUSED", notWritten("Redis refuses connections. Is it running?")],
-  ["ENOTFOUND", notWritten("The host name of Redis is not known.")],
-  ["connect ETIMEDOUT", notWritten("Redis does not answer to a connection attempt.")],
-  ["Reached the max retries per request limit", unknown("The connection to Redis was lost.")],
-  ["Connection is closed", unknown("The connection to Redis was closed.")],
-  ["Command timed out", unknown("Redis did not answer in time (the client's commandTimeout).")],
-  ["Command aborted due to connection close", unknown("The connection to Redis was closed.")],
+  ["max number of clients reached", ["passing", "Redis has as many clients as it may have (maxclients)."]],
+  ["unknown command", ["refused", "This server does not run Lua scripts (EVALSHA)."]],
+  ["enableOfflineQueue options is false", ["passing", "The connection to Redis is not open."]],
+  ["None of startup nodes is available", noNode],
+  ["Failed to refresh slots cache", noNode],
+  ["ECONNREFUSED", ["passing", "Redis refuses connections. Is it running?"]],
+  ["ENOTFOUND", ["passing", "The host name of Redis is not known."]],
+  ["connect ETIMEDOUT", ["passing", "Redis does not answer to a connection attempt."]],
+  ["Reached the max retries per request limit", ["unknown", "The connection to Redis was lost."]],
+  ["Connection is closed", closed],
+  ["Command timed out", ["unknown", "Redis did not answer in time (the client's commandTimeout)."]],
+  ["Command aborted due to connection close", closed],
 ];
 
-const unforeseen = unknown("Redis or its client failed in a way that is not foreseen here.");
+const unforeseen: Failure = ["unknown", "Redis or its client failed in a way that is not foreseen here."];
 
-export function verdictOf(error: unknown): Verdict {
+function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return unforeseen;
   // ioredis hides the last of too many redirections in the text.
   const text = error.message.replace(/^Too many Cluster redirections\. Last error: (ReplyError: )?/, "");
   const word = /^[A-Z]+(?= |$)/.exec(text)?.[0] ?? "";
-  const byWord = Object.hasOwn(serverErrors, word) ? serverErrors[word] : undefined;
+  const byWord = Object.entries(serverErrors).find(([known]) => known === word)?.[1];
   return byWord ?? otherErrors.find(([piece]) => text.includes(piece))?.[1] ?? unforeseen;
 }
 
-/** Whether this is an error that a store can give to any request, rather than one of the request's own. */
+/** Whether any request can meet with this error, so that it says nothing of a user's own script. */
 export function isForeseen(error: unknown): boolean {
-  return verdictOf(error) !== unforeseen;
+  return failureOf(error) !== unforeseen;
 }
 
-/** The error to throw for what the client threw. Without it as `cause`: ioredis hangs the whole command on it, arguments and all. */
+/**
+ * Whether somebody else writes under our prefix. Operators should hear of that, since it does not
+ * mend itself.
+ */
+export function isForeign(error: unknown): boolean {
+  return failureOf(error)[0] === "foreign";
+}
+
+/**
+ * The error to throw for what the client threw while it asked about `key`. It does not have that
+ * as its `cause`: ioredis hangs the whole command on its errors, arguments and all.
+ */
 export function classifyError(error: unknown, key: string): LeaseholdError {
-  const verdict = verdictOf(error);
-  const { code, permanent = false, says } = verdict;
-  const detail = verdict === unforeseen && error instanceof Error ? ` (${codeOf(error)})` : "";
-  const message = verdict.foreign === true ? `Under Redis key "${key}" ${says}` : `${says}${detail}`;
+  const failure = failureOf(error);
+  const [kind, says] = failure;
+  const { code, permanent } = meanings[kind];
+  const detail = failure === unforeseen && error instanceof Error ? ` (${codeOf(error)})` : "";
+  const message = kind === "foreign" ? `Under Redis key "${key}" ${says}` : `${says}${detail}`;
   return new LeaseholdError(code, message, { permanent });
 }
 

@@ -1,51 +1,70 @@
-import { elapsedMs, LeaseholdError, type Clock, type Instant, type Timer } from "@leasehold/core";
-import { classifyError, verdictOf } from "./classify-error.ts";
-import { isCluster, isReady, resetSocket, socketOf, unrefReconnect } from "./client.ts";
-import type { ClusterClient, RedisClient, ScriptClient, Socket } from "./client.ts";
-import type { Degradations } from "./degradations.ts";
-import { runScript, type Script } from "../scripts/script.ts";
+import {
+  elapsedMs,
+  LeaseholdError,
+  within,
+  type Clock,
+  type Degradation,
+  type Instant,
+} from "@leasehold/core";
+import { classifyError, isForeign } from "./classify-error.ts";
+import { isCluster, runScript, type ClusterClient, type RedisClient, type ScriptClient } from "./client.ts";
+import { GatheredWrites } from "./gathered-writes.ts";
+import { isReady, resetSocket, socketOf, unrefReconnect } from "./socket.ts";
+import type { Script } from "../scripts/script.ts";
 
-export interface Reply {
-  readonly value: unknown;
-  /** A moment before the request was first written. */
+/** One request: a script, and how its reply is read. */
+export interface Call<T> {
+  readonly script: Script;
+  /** Errors name the first one. */
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+  /** How long the answer may take, in milliseconds. The wait for the connection is part of it. */
+  readonly timeoutMs: number;
+  /** What the reply says, or undefined if the script cannot have sent it. */
+  readonly decode: (reply: unknown) => T | undefined;
+}
+
+export interface Reply<T> {
+  readonly value: T;
+  /** A moment before the request was first written (rule R4). */
   readonly validFrom: Instant;
-  /** The connection was lost meanwhile, so the client may have written the request more than once. */
+  /**
+   * The connection was lost meanwhile, so the client may have written the request more than once.
+   */
   readonly resent: boolean;
 }
 
-/** How many requests are written together at most. */
-const MOST_GATHERED = 8;
+export interface ConnectionOptions {
+  /** Whether the client is our own: then it may be reset, and it is closed with the backend. */
+  readonly owned: boolean;
+  readonly clock: Clock;
+  readonly report: (degradation: Degradation) => void;
+}
 
 /**
- * One client, asked with deadlines of our own. A call is written only when the connection is ready, so that we know from when
- * its answer counts, and that a call which never left has written nothing.
+ * One client, asked with deadlines of our own. A call is written only when the connection is ready.
+ * So we know from when its answer counts, and that a call which never left has written nothing.
  */
 export class Connection implements AsyncDisposable {
   readonly client: RedisClient | ClusterClient;
-  readonly #owned: boolean;
-  readonly #clock: Clock;
-  readonly #degradations: Degradations;
-  /** Fails a call that is in flight, or waits for the connection. */
+  readonly #options: ConnectionOptions;
+  readonly #writes: GatheredWrites;
+  /** Fails a call that is in flight. */
   readonly #pending = new Set<(error: LeaseholdError) => void>();
-  readonly #waiting = new Set<{ look: () => void; fail: (error: LeaseholdError) => void }>();
+  /** Calls that wait for the connection. */
+  readonly #waiting = new Set<PromiseWithResolvers<void>>();
   readonly #listeners: readonly (readonly [event: string, listener: (...args: unknown[]) => void])[];
   /** Counts the connections lost. */
   #losses = 0;
   #unreachable = false;
-  #lastError: unknown;
+  /** What the client last failed with, since it was last ready. */
+  #lastFailure: LeaseholdError | undefined;
   #closed = false;
-  /** How many requests wait to be written, and the socket that holds them back. */
-  #gathered = 0;
-  #gathering: Socket | undefined;
 
-  constructor(
-    client: RedisClient | ClusterClient,
-    options: { owned: boolean; clock: Clock; degradations: Degradations },
-  ) {
+  constructor(client: RedisClient | ClusterClient, options: ConnectionOptions) {
     this.client = client;
-    this.#owned = options.owned;
-    this.#clock = options.clock;
-    this.#degradations = options.degradations;
+    this.#options = options;
+    this.#writes = new GatheredWrites(client);
     this.#listeners = [
       ["ready", () => this.#ready()],
       ["close", () => this.#lost()],
@@ -55,65 +74,69 @@ export class Connection implements AsyncDisposable {
     ];
     for (const [event, listener] of this.#listeners) client.on(event, listener);
     if (isCluster(client)) for (const node of client.nodes()) node.on("close", this.#nodeLost);
-    if (this.#owned) {
-      // Calls in flight keep the process alive by their deadlines; an idle connection must not.
+    if (options.owned) {
+      // Calls in flight keep the process alive by their deadlines. An idle connection must not.
       client.on("connect", () => socketOf(client)?.unref());
       client.on("reconnecting", () => unrefReconnect(client));
     }
   }
 
-  /** Sends a script. Rejects with `BACKEND_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`. */
-  call(script: Script, keys: readonly string[], args: readonly string[], timeoutMs: number): Promise<Reply> {
-    if (this.#closed) return Promise.reject(closed());
-    if (isReady(this.client)) return this.#send(script, keys, args, timeoutMs);
-    return this.whenReady(timeoutMs).then((leftMs) => this.#send(script, keys, args, leftMs));
+  /**
+   * Sends a script. Rejects with `BACKEND_UNAVAILABLE`, `OUTCOME_UNKNOWN` or `CLOSED`. A reply that
+   * the script cannot have sent is of unknown outcome: the step itself may have been taken.
+   */
+  call<T>(call: Call<T>): Promise<Reply<T>> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (isReady(this.client)) return this.#send(call);
+    return this.whenReady(call.timeoutMs).then((timeoutMs) => this.#send({ ...call, timeoutMs }));
   }
 
   /** Resolves when the connection is ready, with what is left of `timeoutMs`. */
-  whenReady(timeoutMs: number): Promise<number> {
-    if (this.#closed) return Promise.reject(closed());
-    if (isReady(this.client)) return Promise.resolve(timeoutMs);
-    const start = this.#clock.now();
+  async whenReady(timeoutMs: number): Promise<number> {
+    if (this.#closed) throw closedError();
+    if (isReady(this.client)) return timeoutMs;
+    const { clock, owned } = this.#options;
+    const startedAt = clock.now();
     const { status } = this.client;
-    if (status === "wait" || (status === "end" && this.#owned)) this.client.connect().catch(() => {});
-    else if (status === "end") return Promise.reject(unavailable("The Redis client was closed."));
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        timer.cancel();
-        this.#waiting.delete(waiter);
-      };
-      const waiter = {
-        look: () => {
-          if (!isReady(this.client)) return;
-          settle();
-          resolve(Math.max(1, timeoutMs - elapsedMs(this.#clock, start)));
-        },
-        fail: (error: LeaseholdError) => {
-          settle();
-          reject(error);
-        },
-      };
-      const late = (): void => {
+    if (status === "end" && !owned) throw unavailable("The Redis client was closed.");
+    if (status === "wait" || status === "end") this.client.connect().catch(() => {});
+    const waiter = Promise.withResolvers<void>();
+    this.#waiting.add(waiter);
+    try {
+      await within(waiter.promise, { clock, limitMs: timeoutMs, keepAlive: true }, () => {
         this.#reportUnreachable("Redis does not become ready.");
-        waiter.fail(this.#notReady());
-      };
-      const timer = this.#clock.schedule(timeoutMs, late, { keepAlive: true });
-      this.#waiting.add(waiter);
-    });
+        throw this.#notReady();
+      });
+    } finally {
+      this.#waiting.delete(waiter);
+    }
+    return Math.max(1, timeoutMs - elapsedMs(clock, startedAt));
+  }
+
+  /**
+   * The error to throw for what the client threw while it asked about `key`. Operators are told if
+   * somebody else writes under our prefix.
+   */
+  explain(error: unknown, key: string): LeaseholdError {
+    const failure = classifyError(error, key);
+    if (isForeign(error)) this.#report("malformed-record", failure.message);
+    return failure;
   }
 
   /** Fails what is pending, and closes the client if it is our own. */
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
+    const { owned } = this.#options;
     const unanswered = this.#pending.size > 0;
-    for (const { fail } of this.#waiting) fail(closed());
-    for (const fail of this.#pending) fail(closed());
+    for (const { reject } of this.#waiting) reject(closedError());
+    for (const fail of this.#pending) fail(closedError());
+    this.#pending.clear();
     for (const [event, listener] of this.#listeners)
       // An 'error' that nobody hears is printed by ioredis.
-      if (!this.#owned || event !== "error") this.client.off(event, listener);
+      if (!owned || event !== "error") this.client.off(event, listener);
     if (isCluster(this.client)) for (const node of this.client.nodes()) node.off("close", this.#nodeLost);
-    if (this.#owned) {
+    if (owned) {
       if (unanswered) resetSocket(this.client);
       this.client.disconnect();
       socketOf(this.client)?.destroy();
@@ -121,86 +144,66 @@ export class Connection implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  #send(script: Script, keys: readonly string[], args: readonly string[], timeoutMs: number): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const losses = this.#losses;
-      const fail = (error: LeaseholdError): void => {
-        timer.cancel();
-        this.#pending.delete(fail);
-        reject(error);
-      };
-      const giveUp = (): void => {
-        this.#reportUnreachable(`Redis did not answer within ${timeoutMs} ms.`);
-        fail(new LeaseholdError("OUTCOME_UNKNOWN", `Redis did not answer within ${timeoutMs} ms.`));
-        // Rule R7. What else is in flight on it is answered late, too, and fails with it.
-        if (this.#owned) resetSocket(this.client);
-      };
-      // After a blocked event loop timers run before sockets are read: the answer may be there already. An immediate runs
-      // after both.
-      const overdue = (): void => {
-        const look = setImmediate(giveUp);
-        timer = { cancel: () => clearImmediate(look) };
-      };
-      let timer: Timer = this.#clock.schedule(timeoutMs, overdue, { keepAlive: true });
-      this.#pending.add(fail);
-      const validFrom = this.#clock.now();
-      this.#gather();
-      // Both outcomes are handled, so an answer after the deadline is dropped in silence.
-      runScript(this.client, script, keys, args).then(
-        (value) => {
-          timer.cancel();
-          this.#pending.delete(fail);
-          this.#unreachable = false;
-          resolve({ value, validFrom, resent: losses !== this.#losses });
-        },
-        (error: unknown) => {
-          const classified = classifyError(error, keys[0] ?? "");
-          if (classified.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(classified.message);
-          if (verdictOf(error).foreign === true)
-            this.#degradations.report("malformed-record", classified.message);
-          fail(classified);
-        },
-      );
+  async #send<T>({ script, keys, args, timeoutMs, decode }: Call<T>): Promise<Reply<T>> {
+    const { clock } = this.#options;
+    const key = keys[0] ?? "";
+    const { promise, resolve, reject } = Promise.withResolvers<Reply<T>>();
+    const losses = this.#losses;
+    this.#pending.add(reject);
+    const validFrom = clock.now();
+    this.#writes.add(this.#pending.size);
+    // Both outcomes are handled, so an answer after the deadline is dropped in silence.
+    runScript(this.client, script, keys, args).then(
+      (reply) => {
+        this.#unreachable = false;
+        if (!this.#pending.delete(reject)) return;
+        const value = decode(reply);
+        if (value === undefined) reject(this.#unreadable(key));
+        else resolve({ value, validFrom, resent: losses !== this.#losses });
+      },
+      (error: unknown) => {
+        const failure = this.explain(error, key);
+        if (failure.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(failure.message);
+        this.#pending.delete(reject);
+        reject(failure);
+      },
+    );
+    return within(promise, { clock, limitMs: timeoutMs, keepAlive: true }, async () => {
+      // After a blocked event loop timers run before sockets are read: the answer may be there
+      // already. An immediate runs after both.
+      await new Promise(setImmediate);
+      if (this.#pending.delete(reject)) reject(this.#overdue(timeoutMs));
+      return promise;
     });
+  }
+
+  /** Gives a call up. Whatever else is in flight is answered late, too, and fails with it. */
+  #overdue(timeoutMs: number): LeaseholdError {
+    const message = `Redis did not answer within ${timeoutMs} ms.`;
+    this.#reportUnreachable(message);
+    // Rule R7: what the network still holds back must not be executed later.
+    if (this.#options.owned) resetSocket(this.client);
+    return new LeaseholdError("OUTCOME_UNKNOWN", message);
+  }
+
+  #unreadable(key: string): LeaseholdError {
+    const message = `The reply for Redis key "${key}" is not one of Leasehold's. Is there a proxy in between?`;
+    this.#report("malformed-record", message);
+    return new LeaseholdError("OUTCOME_UNKNOWN", message);
   }
 
   /**
-   * Requests sent in one turn of the event loop go out in a few writes: a system call costs more than a script. Not in a
-   * single one, or the server would be idle while we collect, and we while it answers.
+   * A Cluster loses the connection to one of its nodes without closing. It then sends again what
+   * was in flight on that connection.
    */
-  #gather(): void {
-    if (this.#gathered > 0) {
-      this.#gathered += 1;
-      if (this.#gathered > MOST_GATHERED) this.#flush();
-      return;
-    }
-    if (this.#pending.size < 2 || isCluster(this.client)) return;
-    this.#gathering = socketOf(this.client);
-    if (this.#gathering === undefined) return;
-    this.#gathered = 1;
-    this.#gathering.cork();
-    process.nextTick(() => {
-      this.#gathered = 0;
-      this.#gathering?.uncork();
-    });
-  }
-
-  /** Sends what was gathered, and begins anew with the next request. */
-  #flush(): void {
-    this.#gathered = 1;
-    this.#gathering?.uncork();
-    this.#gathering?.cork();
-  }
-
-  /** A Cluster loses the connection to one of its nodes without closing, and sends again what was in flight on it. */
   readonly #nodeLost = (): void => {
     this.#losses += 1;
   };
 
   #ready(): void {
     this.#unreachable = false;
-    this.#lastError = undefined;
-    for (const waiter of this.#waiting) waiter.look();
+    this.#lastFailure = undefined;
+    if (isReady(this.client)) for (const { resolve } of this.#waiting) resolve();
   }
 
   #lost(): void {
@@ -209,31 +212,37 @@ export class Connection implements AsyncDisposable {
   }
 
   #ended(): void {
-    if (!this.#owned) for (const { fail } of this.#waiting) fail(unavailable("The Redis client was closed."));
+    if (this.#options.owned) return;
+    for (const { reject } of this.#waiting) reject(unavailable("The Redis client was closed."));
   }
 
+  /** The client could not connect. Where that does not mend itself, nobody waits for it. */
   #failed(error: unknown): void {
-    this.#lastError = error;
-    if (verdictOf(error).permanent === true) for (const { fail } of this.#waiting) fail(this.#notReady());
+    this.#lastFailure = classifyError(error, "");
+    if (this.#lastFailure.permanent) for (const { reject } of this.#waiting) reject(this.#notReady());
   }
 
   #notReady(): LeaseholdError {
-    if (this.#lastError === undefined) return unavailable("Redis did not become ready in time.");
-    const { says, permanent = false } = verdictOf(this.#lastError);
-    return unavailable(`Redis is not connected. ${says}`, permanent);
+    if (this.#lastFailure === undefined) return unavailable("Redis did not become ready in time.");
+    const { message, permanent } = this.#lastFailure;
+    return unavailable(`Redis is not connected. ${message}`, permanent);
   }
 
   #reportUnreachable(message: string): void {
     if (this.#unreachable || this.#closed) return;
     this.#unreachable = true;
-    this.#degradations.report("unreachable", message);
+    this.#report("unreachable", message);
   }
+
+  #report(reason: Degradation["reason"], message: string): void {
+    this.#options.report({ reason, message });
+  }
+}
+
+export function closedError(): LeaseholdError {
+  return new LeaseholdError("CLOSED", "This Redis backend is closed.");
 }
 
 function unavailable(message: string, permanent = false): LeaseholdError {
   return new LeaseholdError("BACKEND_UNAVAILABLE", message, { permanent });
-}
-
-function closed(): LeaseholdError {
-  return new LeaseholdError("CLOSED", "This Redis backend is closed.");
 }

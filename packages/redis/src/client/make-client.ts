@@ -1,14 +1,17 @@
+import { Backoff, type Random } from "@leasehold/core";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient } from "./client.ts";
 
 /**
- * The options without which ioredis is not safe for coordination. Its defaults wait for 73 s when the server is down, and
- * run an in-flight command a second time after a reset.
+ * The options without which ioredis is not safe for coordination. Its defaults wait for 73 s when
+ * the server is down, and run a command that was in flight a second time after a reset.
  *
- * - `maxRetriesPerRequest: 0` with `autoResendUnfulfilledCommands: false`: when the connection closes, what was in flight
- *   fails at once. (The second alone leaves it pending for ever: ioredis issue 2193.)
- * - `enableOfflineQueue: false`: a request is sent now, or not at all. We wait for readiness ourselves, with a deadline.
- * - `autoResubscribe: false`: who listens has to look again after a gap, so we subscribe ourselves.
+ * - `maxRetriesPerRequest: 0` with `autoResendUnfulfilledCommands: false`: when the connection
+ *   closes, what was in flight fails at once. (The second alone leaves it pending for ever: ioredis
+ *   issue 2193.)
+ * - `enableOfflineQueue: false`: a request is sent now, or not at all. `Connection` waits for
+ *   readiness, with a deadline.
+ * - `autoResubscribe: false`: a listener has to look again after a gap, so `Subscriber` subscribes.
  * - `disconnectTimeout`: a socket that does not close in time would keep the process alive for it.
  */
 export const safeOptions: RedisOptions = {
@@ -23,12 +26,20 @@ export const safeOptions: RedisOptions = {
   keepAlive: 10_000,
 };
 
-/** A client of our own. A retry comes soon, and often: a lease is waiting for it. */
-export function makeClient(source: string | RedisOptions): RedisClient {
+/** The pause between two attempts to connect. It is short: a lease is waiting for it. */
+export const reconnectPace = { firstMs: 50, longestMs: 500 };
+
+/** A client of our own. */
+export function makeClient(source: string | RedisOptions, random: Random): RedisClient {
   const given = typeof source === "string" ? {} : source;
+  const backoff = new Backoff(reconnectPace, random);
   const options: RedisOptions = {
     connectTimeout: 2_000,
-    retryStrategy: (attempt) => Math.min(25 * 2 ** attempt, 500),
+    retryStrategy: (attempt) => {
+      // ioredis counts from 1 again once it was connected.
+      if (attempt === 1) backoff.reset();
+      return backoff.nextMs();
+    },
     ...given,
     ...safeOptions,
   };

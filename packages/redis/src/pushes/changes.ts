@@ -1,7 +1,8 @@
-import { LeaseholdError, type ChangeListener } from "@leasehold/core";
+import type { ChangeListener } from "@leasehold/core";
+import { closedError } from "../client/connection.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** A watch waits for its subscription this long, in milliseconds, before it begins without. */
+/** How long a watch waits for its subscription, in milliseconds, before it begins without. */
 const BEGIN_MS = 2_000;
 
 /** Watches of resources and records, over the channels on which their changes are announced. */
@@ -15,14 +16,15 @@ export class Changes {
   }
 
   /**
-   * Tells the listener when the subscription stands, so that no change after the look that follows
-   * goes unheard; each time that it stands again; and when something was published. Where it cannot
-   * be made in time the listener is told without, and again when it stands.
+   * Tells the listener three things: that the subscription stands, that it stands again, and that
+   * something was published. So no change after the look that follows goes unheard. If the
+   * subscription takes too long, the listener is told without it, and again when it stands.
    *
+   * @returns A function that ends the watch.
    * @throws `CLOSED` after `close`.
    */
   watch(channel: string, listener: ChangeListener): () => void {
-    if (this.#closed) throw new LeaseholdError("CLOSED", "This Redis backend is closed.");
+    if (this.#closed) throw closedError();
     let ended = false;
     let begun = false;
     const tell = (): void => {
@@ -31,7 +33,7 @@ export class Changes {
       listener();
     };
     const subscription = this.#subscriber.subscribe(channel, { onMessage: tell, onOpen: tell });
-    // A channel that others listen to already does not open for us: its standing is our beginning.
+    // A channel that others listen to already is open, and does not open for us.
     void subscription.settled(BEGIN_MS).then(() => {
       if (!begun) tell();
     });

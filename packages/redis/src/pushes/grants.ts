@@ -1,10 +1,11 @@
 import { elapsedMs, type Clock, type GrantListener, type GrantPush } from "@leasehold/core";
-import { decodeTicket } from "../scripts/decode-reply.ts";
-import { resourceOf } from "../scripts/keys.ts";
+import { decodePush } from "../scripts/decode-reply.ts";
 import type { Subscriber } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** How many grants that nobody waits for are given back at a time; the others end with their ttl. */
+/**
+ * How many grants that nobody waits for are given back at a time. The others end with their ttl.
+ */
 const MOST_STRAYS = 64;
 
 export interface GrantPushesOptions {
@@ -16,7 +17,7 @@ export interface GrantPushesOptions {
   readonly giveBack: (push: GrantPush) => Promise<unknown>;
 }
 
-/** Passes pushed grants on to who waits for them, and gives back those that nobody waits for. */
+/** Passes pushed grants on to their waiters, and gives back those that nobody waits for. */
 export class GrantPushes {
   readonly channel: string;
   readonly #subscriber: Subscriber;
@@ -25,7 +26,7 @@ export class GrantPushes {
   readonly #listeners = new Set<GrantListener>();
   readonly #strays = new Set<string>();
   #inbox: Subscription | undefined;
-  /** A claim may have begun to wait, or may have been granted, while nothing was heard. */
+  /** A claim may have joined the line, or may have been granted, while nothing was heard. */
   #missed = false;
 
   constructor(options: GrantPushesOptions) {
@@ -39,7 +40,7 @@ export class GrantPushes {
     return this.#inbox?.isOpen ?? false;
   }
 
-  /** Waits until pushes are heard, for `timeoutMs` at most; resolves with how long that took. */
+  /** Waits until pushes are heard, for `timeoutMs` at most. Resolves with how long it waited. */
   async open(timeoutMs: number): Promise<number> {
     const start = this.#clock.now();
     this.#inbox ??= this.#subscriber.subscribe(this.channel, {
@@ -65,28 +66,20 @@ export class GrantPushes {
     const missed = this.#missed;
     // Between this opening and the next one there is a gap.
     this.#missed = true;
-    // Pushes may have been missed: who waits has to ask.
+    // Pushes may have been missed, so every waiting claim has to be asked about.
     if (missed) for (const listener of this.#listeners) listener.lookAgain();
   }
 
   #receive(message: string): void {
     const push = decodePush(message);
     if (push === undefined) return;
-    // Each listener is asked, not only until one knows: several coordinators may share this backend.
+    // All listeners are asked, even after one knows: several coordinators may share this backend.
     const known = [...this.#listeners].map((listener) => listener.granted(push)).includes(true);
     if (known || this.#strays.has(push.owner) || this.#strays.size >= MOST_STRAYS) return;
     this.#strays.add(push.owner);
-    // In vain at worst: then the claim ends with its ttl, since nobody renews it.
+    // If this fails the claim ends with its ttl, since nobody renews it.
     this.#giveBack(push)
       .catch(() => {})
       .finally(() => this.#strays.delete(push.owner));
   }
-}
-
-/** `<ticket> <key of the hash> <owner>`; undefined for anything else, which anybody may have published. */
-export function decodePush(message: string): GrantPush | undefined {
-  const [, digits, base = "", owner = ""] = /^(\d+) (.*\}) (\S+)$/s.exec(message) ?? [];
-  const ticket = decodeTicket(digits);
-  const resource = resourceOf(base);
-  return ticket === undefined || resource === undefined ? undefined : { resource, owner, ticket };
 }

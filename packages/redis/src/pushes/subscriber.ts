@@ -1,51 +1,67 @@
-import type { Clock, Timer } from "@leasehold/core";
-import { isCluster, socketOf } from "../client/client.ts";
-import type { ClusterClient, RedisClient, SubscriberClient } from "../client/client.ts";
-import type { Degradations } from "../client/degradations.ts";
-import { safeOptions } from "../client/make-client.ts";
+import {
+  Backoff,
+  sleep,
+  within,
+  type Clock,
+  type Degradation,
+  type Random,
+  type Timer,
+} from "@leasehold/core";
+import { isCluster, type ClusterClient, type RedisClient, type SubscriberClient } from "../client/client.ts";
+import { reconnectPace, safeOptions } from "../client/make-client.ts";
+import { socketOf } from "../client/socket.ts";
 import { Subscription, type ChannelListener } from "./subscription.ts";
 
 /** How long one attempt to connect, or to subscribe, may take. */
 const ATTEMPT_MS = 3_000;
-/** How long to wait before asking again for a channel that the server refuses, which time alone does not mend. */
+/**
+ * The pause before a refused channel is asked for again. Only a change of the access list helps.
+ */
 const REFUSED_MS = 5_000;
 
 export interface SubscriberOptions {
   readonly source: RedisClient | ClusterClient;
   readonly clock: Clock;
-  readonly degradations: Degradations;
+  readonly random: Random;
+  readonly report: (degradation: Degradation) => void;
 }
 
-/** A channel that is listened to. A channel given up and taken again is another one, so that no late answer is mistaken. */
+/**
+ * A channel that is listened to. A channel given up and taken again is another one, so that no late
+ * answer is mistaken.
+ */
 interface Channel {
   readonly name: string;
   readonly subscriptions: Set<Subscription>;
   isOpen: boolean;
   isRefused: boolean;
-  /** Until when it must be open, or when it is asked for again. */
-  timer: Timer | undefined;
 }
 
 /**
- * This process's ear: one connection of our own for any number of channels, made when first needed, made anew when lost. In
- * a Cluster it leads to any one master, since what is published on one node is heard on all.
+ * This process's ear: one connection of our own, for any number of channels. It is made when first
+ * needed, and made anew when lost. In a Cluster it leads to any one master, since what is published
+ * on one node is heard on all.
  */
 export class Subscriber {
   readonly #options: SubscriberOptions;
+  readonly #backoff: Backoff;
   readonly #channels = new Map<string, Channel>();
   #client: SubscriberClient | undefined;
   #isConnected = false;
+  /** Ends what waits for the present connection, once that is dropped. */
+  #dropping = new AbortController();
+  #retrying: Timer | undefined;
   #closed = false;
-  /** Attempts since a subscription last stood. */
-  #failures = 0;
+  /** An attempt has failed since a subscription last stood. */
+  #isFailing = false;
   /** Counts attempts, to take another master each time. */
   #attempts = 0;
   #lossReported = false;
   #refusalReported = false;
-  #timer: Timer | undefined;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
+    this.#backoff = new Backoff(reconnectPace, options.random);
   }
 
   /** Begins to listen to a channel, for all of its listeners together. */
@@ -53,7 +69,7 @@ export class Subscriber {
     const channel = this.#channels.get(name) ?? this.#take(name);
     const subscription: Subscription = new Subscription(listener, this.#options.clock, {
       isOpen: () => channel.isOpen,
-      isHopeful: () => this.#failures === 0 && !channel.isRefused && !this.#closed,
+      isHopeful: () => !this.#isFailing && !channel.isRefused && !this.#closed,
       onClose: () => {
         channel.subscriptions.delete(subscription);
         if (channel.subscriptions.size === 0) this.#giveUp(channel);
@@ -65,25 +81,22 @@ export class Subscriber {
 
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
-    for (const channel of this.#channels.values()) channel.timer?.cancel();
+    this.#retrying?.cancel();
     this.#drop();
     this.#wake();
     this.#channels.clear();
   }
 
   #take(name: string): Channel {
-    const subscriptions = new Set<Subscription>();
-    const channel: Channel = { name, subscriptions, isOpen: false, isRefused: false, timer: undefined };
+    const channel: Channel = { name, subscriptions: new Set(), isOpen: false, isRefused: false };
     if (this.#closed) return channel;
     this.#channels.set(name, channel);
     if (this.#isConnected) this.#request(channel);
-    else if (this.#client === undefined && this.#timer === undefined) this.#attempt();
+    else if (this.#client === undefined && this.#retrying === undefined) this.#attempt();
     return channel;
   }
 
   #giveUp(channel: Channel): void {
-    channel.timer?.cancel();
     if (this.#channels.get(channel.name) !== channel) return;
     this.#channels.delete(channel.name);
     // In vain at worst: what is heard on a channel that nobody listens to is dropped.
@@ -91,7 +104,6 @@ export class Subscriber {
   }
 
   #attempt(): void {
-    this.#timer = undefined;
     const client = this.#makeClient();
     if (client === undefined) return this.#retry();
     this.#client = client;
@@ -102,8 +114,7 @@ export class Subscriber {
       if (this.#client === client && typeof name === "string" && typeof message === "string")
         for (const { listener } of this.#channels.get(name)?.subscriptions ?? []) listener.onMessage(message);
     });
-    this.#timer = this.#options.clock.schedule(ATTEMPT_MS, () => this.#lost(client));
-    client.connect().then(
+    this.#inTime(client.connect()).then(
       () => this.#connected(client),
       () => this.#lost(client),
     );
@@ -123,35 +134,46 @@ export class Subscriber {
     });
   }
 
+  /** Rejects if `work` is not done in time, or the connection is dropped. */
+  #inTime(work: Promise<unknown>): Promise<unknown> {
+    const bound = { clock: this.#options.clock, limitMs: ATTEMPT_MS, signal: this.#dropping.signal };
+    return within(work, bound, () => {
+      throw new Error("The subscriber's connection was given up.");
+    });
+  }
+
   #connected(client: SubscriberClient): void {
     if (this.#client !== client) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
     this.#isConnected = true;
     for (const channel of this.#channels.values()) this.#request(channel);
   }
 
-  /** One command for each channel: an access list that knows only some would refuse a command that names them all. */
+  /**
+   * Subscribes with one command for each channel. An access list that knows only some of them would
+   * refuse a command that names them all.
+   */
   #request(channel: Channel): void {
     const client = this.#client;
     if (client === undefined) return;
-    channel.timer?.cancel();
-    channel.timer = this.#options.clock.schedule(ATTEMPT_MS, () => this.#lost(client));
     const isCurrent = (): boolean => this.#client === client && this.#channels.get(channel.name) === channel;
-    client.subscribe(channel.name).then(
+    this.#inTime(client.subscribe(channel.name)).then(
       () => {
         if (isCurrent()) this.#opened(channel);
       },
       (error: unknown) => {
-        if (!(error instanceof Error && error.message.startsWith("NOPERM"))) this.#lost(client);
-        else if (isCurrent()) this.#refused(channel);
+        if (!(error instanceof Error && error.message.startsWith("NOPERM"))) return this.#lost(client);
+        if (!isCurrent()) return;
+        this.#refused(channel);
+        void sleep(this.#options.clock, REFUSED_MS, this.#dropping.signal).then(() => {
+          if (isCurrent()) this.#request(channel);
+        });
       },
     );
   }
 
   #opened(channel: Channel): void {
-    channel.timer?.cancel();
-    this.#failures = 0;
+    this.#backoff.reset();
+    this.#isFailing = false;
     this.#lossReported = false;
     if (channel.isRefused) this.#refusalReported = false;
     channel.isRefused = false;
@@ -164,13 +186,12 @@ export class Subscriber {
 
   #refused(channel: Channel): void {
     channel.isRefused = true;
-    channel.timer?.cancel();
-    channel.timer = this.#options.clock.schedule(REFUSED_MS, () => this.#request(channel));
     for (const subscription of channel.subscriptions) subscription.wake();
     if (this.#refusalReported) return;
     this.#refusalReported = true;
-    const message = `The Redis user may not subscribe to "${channel.name}" (see acl.txt): who waits or watches learns of changes by asking only.`;
-    this.#options.degradations.report("pushes-interrupted", message);
+    this.#report(
+      `The Redis user may not subscribe to "${channel.name}" (see acl.txt). Waiters and observers learn of changes by asking only.`,
+    );
   }
 
   #lost(client: SubscriberClient): void {
@@ -178,37 +199,30 @@ export class Subscriber {
     this.#drop();
     if (this.#channels.size > 0 && !this.#lossReported) {
       this.#lossReported = true;
-      const message =
-        "The subscription to pushes was lost. Who waits or watches looks again as soon as it is back.";
-      this.#options.degradations.report("pushes-interrupted", message);
+      this.#report("The subscription to pushes was lost. Waiters and observers look again once it is back.");
     }
     this.#retry();
   }
 
   #retry(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#failures += 1;
+    this.#isFailing = true;
     this.#wake();
-    const delayMs = Math.min(25 * 2 ** this.#failures, 500);
-    this.#timer = this.#options.clock.schedule(delayMs, () => this.#again());
-  }
-
-  #again(): void {
-    this.#timer = undefined;
-    // Nobody listens any more: the next who does begins anew.
-    if (this.#channels.size === 0) this.#failures = 0;
-    else this.#attempt();
+    this.#retrying = this.#options.clock.schedule(this.#backoff.nextMs(), () => {
+      this.#retrying = undefined;
+      if (this.#channels.size > 0) return this.#attempt();
+      // Nobody listens any more. The next listener begins anew.
+      this.#backoff.reset();
+      this.#isFailing = false;
+    });
   }
 
   #drop(): void {
     const client = this.#client;
     this.#client = undefined;
     this.#isConnected = false;
-    for (const channel of this.#channels.values()) {
-      channel.isOpen = false;
-      channel.timer?.cancel();
-    }
+    for (const channel of this.#channels.values()) channel.isOpen = false;
+    this.#dropping.abort();
+    this.#dropping = new AbortController();
     if (client === undefined) return;
     client.disconnect();
     socketOf(client)?.destroy();
@@ -217,5 +231,9 @@ export class Subscriber {
   #wake(): void {
     for (const { subscriptions } of this.#channels.values())
       for (const subscription of subscriptions) subscription.wake();
+  }
+
+  #report(message: string): void {
+    this.#options.report({ reason: "pushes-interrupted", message });
   }
 }

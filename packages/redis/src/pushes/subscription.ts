@@ -1,8 +1,10 @@
-import type { Clock } from "@leasehold/core";
+import { within, type Clock } from "@leasehold/core";
 
 export interface ChannelListener {
   readonly onMessage: (message: string) => void;
-  /** The subscription stands, for the first time or again. What was published before went unheard. */
+  /**
+   * The subscription stands, for the first time or again. What was published before went unheard.
+   */
   readonly onOpen: () => void;
 }
 
@@ -19,7 +21,7 @@ export class Subscription {
   readonly listener: ChannelListener;
   readonly #clock: Clock;
   readonly #channel: ChannelView;
-  readonly #waiting = new Set<() => void>();
+  #news = Promise.withResolvers<void>();
   #closed = false;
 
   constructor(listener: ChannelListener, clock: Clock, channel: ChannelView) {
@@ -33,25 +35,20 @@ export class Subscription {
   }
 
   /**
-   * Resolves when the channel is heard. Also when that does not succeed, or not in `timeoutMs`: what is pushed is a hint,
-   * and who is not pushed asks. So only the first callers wait, not each one during an outage.
+   * Resolves when the channel is heard; also when that fails, or takes longer than `timeoutMs`.
+   * A push is only a hint: a claim that is not pushed is asked about. So during an outage the first
+   * callers wait, and not each one.
    */
-  settled(timeoutMs: number): Promise<void> {
-    if (this.#closed || this.isOpen || !this.#channel.isHopeful()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const settle = (): void => {
-        timer.cancel();
-        this.#waiting.delete(settle);
-        resolve();
-      };
-      const timer = this.#clock.schedule(timeoutMs, settle, { keepAlive: true });
-      this.#waiting.add(settle);
-    });
+  async settled(timeoutMs: number): Promise<void> {
+    if (this.#closed || this.isOpen || !this.#channel.isHopeful()) return;
+    const bound = { clock: this.#clock, limitMs: timeoutMs, keepAlive: true };
+    await within(this.#news.promise, bound, () => {});
   }
 
-  /** Lets go all who wait: there is news, good or bad. */
+  /** Ends all waits: there is news, good or bad. */
   wake(): void {
-    for (const settle of this.#waiting) settle();
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
   }
 
   close(): void {

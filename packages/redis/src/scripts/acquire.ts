@@ -1,7 +1,6 @@
-import { ahead } from "./ahead.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { ahead, line } from "./line.ts";
 
 /**
  * Joins the line, or answers where the owner's live claim stands, having refreshed it (rule R3).
@@ -10,20 +9,23 @@ import { line } from "./line.ts";
  * |---|---|---|---|
  * | 1 | hash of the resource | 1 | owner |
  * | 2 | line: owners by ticket | 2 | ttl, ms |
- * | 3 | expiries: owners by ms | 3 | how long the hash, which holds the last ticket, must live from now at least, ms |
- * | 4 | mark of this owner (rule R7) | 4 | info: `<ttl> <weight> <capacity> <inbox> <value>` (see claim.ts) |
+ * | 3 | expiries: owners by ms | 3 | how long the hash must live from now at least, ms |
+ * | 4 | mark of this owner (rule R7) | 4 | info: `<ttl> <weight> <capacity> <inbox> <value>` |
  * | | | 5 | how many may wait; `-` to be granted at once or not at all |
  * | | | 6 | channel to announce changes on; absent for none |
  *
- * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r departed` or
- * `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so the answer proves nothing of its life.
+ * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r
+ * departed` or `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so
+ * the answer proves nothing of its life. What info is, claim.ts tells.
  *
- * The first part is the uncontended path: three commands, one key. What the other needs is defined below it, since
- * defining costs time, too. The hash's field `last` is the last ticket and, in 13 digits more, until when the hash is known
- * to live: it is prolonged by an eighth more than needed, so that most joins need not prolong it.
+ * The first part is the uncontended path: three commands, one key. What the other path needs is
+ * defined below it, since defining costs time, too. The hash's field `last` is the last ticket and,
+ * in 13 digits more, until when the hash is known to live. It is prolonged by an eighth more than
+ * needed, so that most joins need not prolong it.
  *
- * A new claim's first write is one that a server out of memory refuses (ZADD, HSET), so that it is refused whole; the
- * refresh of a living claim begins with one that it does not refuse (PEXPIRE). An evicted claim is not refreshed.
+ * A new claim's first write is one that a server out of memory refuses (ZADD, HSET), so that it is
+ * refused whole. The refresh of a living claim begins with one that it does not refuse (PEXPIRE).
+ * An evicted claim is not refreshed.
  */
 export const acquire: string = `${clock}
 local base, owner, ttl, needed = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

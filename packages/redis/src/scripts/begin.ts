@@ -14,15 +14,21 @@ import { lease, maxBodyBytes, record } from "./record.ts";
  * | | | 6 | `1` if the caller watches the record, else `0` |
  * | | | 7 | channel to announce a takeover on, if anybody watches |
  *
- * Answers `b <token> <attempt>` (begun), `i <ms>` (in progress, for so long unless extended), `x <attempt>` (its lease has
- * ended, and it is not to be taken over), `m` (another fingerprint); `c <token> <attempt>` (completed) or `f …` (failed), the
- * result not kept; or a list of such a string and the result's body.
+ * Answers one of these strings, or a list of one of the last two and the result's body:
  *
- * The first write of a new execution is one that a server out of memory refuses (HSET), so that it is refused whole. The
- * repetition of a begin is no new execution, and begins with one that it does not refuse (PEXPIRE).
+ * - `b <token> <attempt>`: begun.
+ * - `i <ms>`: in progress, for so long unless extended.
+ * - `x <attempt>`: its lease has ended, and it is not to be taken over.
+ * - `m`: it has another fingerprint.
+ * - `c <token> <attempt>`: completed. As a string alone, the result was not kept.
+ * - `f <token> <attempt>`: failed. As for completed.
  *
- * A lease that ends later than one refreshed now would means that the server's clock was set back. It is cut to a lease from
- * now, and that is written, or the cut would begin anew with each step.
+ * The first write of a new execution is one that a server out of memory refuses (HSET), so that it
+ * is refused whole. The repetition of a begin is no new execution, and begins with one that it does
+ * not refuse (PEXPIRE).
+ *
+ * A lease that ends later than one refreshed now would means that the server's clock was set back.
+ * It is cut to a lease from now. The cut is written, or it would begin anew with each step.
  */
 export const begin: string = `${clock}${record}${lease}
 local owner, fingerprint, asked, watched = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6] == '1'

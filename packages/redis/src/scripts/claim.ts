@@ -1,33 +1,38 @@
 /**
  * What a claim looks like in the store.
  *
- * - Its ticket: 16 digits, with leading zeros. Lua's `tostring` and cjson keep 14, and would make tickets collide.
- * - `info`, as the client sent it: `<ttl ms> <weight> <capacity> <inbox> <value>`. Once a value was proposed or the claim was
- *   evicted, a state follows the capacity without a space: `/`, the value's sequence, and `!` if evicted. So a claim that
- *   knows neither is no larger for them, and a new claim, which overwrites `info`, has nothing to clear.
- * - Uncontended, in the hash: `solo` = ticket, expiry in ms (13 digits) and owner, without anything between; and `info`.
- *   So an acquire and a release touch one key, a renewal rewrites one field, and the hash stays in Redis's compact encoding
- *   (whose values end at 64 bytes).
+ * - Its ticket: 16 digits, with leading zeros. Lua's `tostring` and cjson keep 14, and would make
+ *   tickets collide.
+ * - `info`, as the client sent it: `<ttl ms> <weight> <capacity> <inbox> <value>`. Once a value was
+ *   proposed or the claim was evicted, a state follows the capacity without a space: `/`, the
+ *   value's sequence, and `!` if evicted. So a claim that has neither is no larger for them, and a
+ *   new claim, which overwrites `info`, has nothing to clear.
+ * - Uncontended, in the hash: `solo` = ticket, expiry in ms (13 digits) and owner, without anything
+ *   between; and `info`. So an acquire and a release touch one key, a renewal rewrites one field,
+ *   and the hash stays in Redis's compact encoding (whose values end at 64 bytes).
  * - In a line, in the hash: `:<owner>` = ticket, a space, and info.
  *
  * Functions:
  *
  * - `text(n)`: a number as digits.
- * - `whole(s, key)`: digits as a number. Anything else was not written by these scripts: the script stops, and because it
- *   reads all it needs before its first write, it stops having changed nothing.
- * - `untilEnd(ttl)`: when a claim refreshed now dies. `now` is rounded down, so one more millisecond makes sure that a
- *   claim lives its whole ttl, whatever part of the millisecond had passed.
- * - `keep(key, ms)`: the key lives `ms` more at least. Never shortens (the claim that needs it longest decides), and never
- *   leaves a key without an end: `GT` takes "no end" for infinity, hence `NX` after it.
- * - `withTtl(info, ttl)`, `infoOf(claim)`: info with another ttl, and info as the claim's parts now say.
- * - `rewrite(key, field, info)`: replaces an info. It begins with a write that a server out of memory does not refuse: a
- *   leader must be able to speak then, and an operator to evict.
- * - `soloClaim(key, solo, info)`: the uncontended claim, or nil if there is none that lives. An expiry further off than the
- *   claim's own ttl means that the server's clock was set back: it is cut to a ttl from now (`clamped`).
- * - `keepClamped(key, claim)`: writes a cut expiry. A step that does not refresh the claim must do this, or the cut would
- *   begin anew with each step, and the claim would outlive its ttl.
- * - `announce(channel)`: tells those who watch the resource that it changed, if its changes are announced. Refused by an
- *   access list, this must not fail the step: `pcall`.
+ * - `whole(s, key)`: digits as a number. These scripts wrote nothing else, so at anything else the
+ *   script stops. It reads all it needs before its first write, so it stops having changed nothing.
+ * - `untilEnd(ttl)`: when a claim refreshed now dies. `now` is rounded down. One more millisecond
+ *   makes sure that a claim lives its whole ttl, whatever part of the millisecond had passed.
+ * - `keep(key, ms)`: the key lives `ms` more at least. Never shortens: the claim that needs it
+ *   longest decides. Never leaves a key without an end: `GT` takes "no end" for infinity, hence
+ *   `NX` after it.
+ * - `withTtl(info, ttl)`: info with another ttl. `infoOf(claim)`: info as the claim's parts now
+ *   say.
+ * - `rewrite(key, field, info)`: replaces an info. It begins with a write that a server out of
+ *   memory does not refuse: a leader must be able to speak then, and an operator to evict.
+ * - `soloClaim(key, solo, info)`: the uncontended claim, or nil if there is none that lives. An
+ *   expiry further off than the claim's own ttl means that the server's clock was set back. It is
+ *   cut to a ttl from now (`clamped`).
+ * - `keepClamped(key, claim)`: writes a cut expiry. A step that does not refresh the claim must do
+ *   this, or the cut would begin anew with each step, and the claim would outlive its ttl.
+ * - `announce(channel)`: tells observers that the resource changed, if its changes are announced.
+ *   An access list may refuse it. That must not fail the step: `pcall`.
  */
 export const claim = /* lua */ `
 local function text(n) return string.format('%.0f', n) end

@@ -1,6 +1,7 @@
 /**
- * Every script opens with this: the server's own time, to which no client's clock adds anything. `us` and `now` are
- * microseconds and whole milliseconds since the epoch, exact as doubles until the year 2255.
+ * Every script that needs the time opens with this: the server's own time, to which no client's
+ * clock adds anything. `us` and `now` are microseconds and whole milliseconds since the epoch,
+ * exact as doubles until the year 2255.
  */
 export const clock = /* lua */ `
 local time = redis.call('TIME')

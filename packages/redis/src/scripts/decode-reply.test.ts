@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { decodeFlag, decodeRenewals, decodeSnapshot, decodeStanding, decodeTicket } from "./decode-reply.ts";
+import {
+  decodeBeginning,
+  decodeExtension,
+  decodeFinish,
+  decodeFlag,
+  decodePush,
+  decodeRenewals,
+  decodeSnapshot,
+  decodeStanding,
+  decodeTicket,
+} from "./decode-reply.ts";
+import { maxBodyBytes } from "./record.ts";
 
+const digits = "1795167323538395";
 const ticket = 1795167323538395n;
 
 describe("standing", () => {
@@ -45,11 +57,15 @@ describe("standing", () => {
 });
 
 describe("renewals", () => {
-  test("each in its place", () => {
-    const items = decodeRenewals(["h", "w 120", "x", "v", "e WRONGTYPE Operation"], 5);
-    expect(items?.map(({ kind }) => kind)).toEqual(["renewed", "renewed", "gone", "evicted", "failed"]);
-    expect(items?.[0]).toMatchObject({ granted: true, aheadMs: 0 });
-    expect(items?.[1]).toMatchObject({ granted: false, aheadMs: 120 });
+  test("each claim gets its own item", () => {
+    const reply = ["h", "w 120", "x", "v", "e WRONGTYPE Operation"];
+    expect(decodeRenewals(reply, ["a", "b", "c", "d", "e"])).toEqual([
+      ["a", { kind: "renewed", granted: true, aheadMs: 0 }],
+      ["b", { kind: "renewed", granted: false, aheadMs: 120 }],
+      ["c", { kind: "gone" }],
+      ["d", { kind: "evicted" }],
+      ["e", { kind: "failed", error: new Error("WRONGTYPE Operation") }],
+    ]);
   });
 
   test.each([
@@ -62,12 +78,12 @@ describe("renewals", () => {
     ["h", 1],
     [{ 0: "h" }, 1],
   ])(
-    "%j for %i claims is refused whole: a wrong place would tell one claim another's answer",
-    (reply, count) => expect(decodeRenewals(reply, count)).toBeUndefined(),
+    "%j for %i claims is refused whole: a wrong place would tell one claim the answer of another",
+    (reply, count) => expect(decodeRenewals(reply, Array.from({ length: count }))).toBeUndefined(),
   );
 });
 
-test("a flag may come as a string, from a client set to give numbers so", () => {
+test("a flag may come as a string: clients may be set to give numbers as strings", () => {
   expect([1, "1", 0, "0"].map(decodeFlag)).toEqual([true, true, false, false]);
   for (const reply of [2, "", true, null, "x", [1]]) expect(decodeFlag(reply)).toBeUndefined();
 });
@@ -77,7 +93,7 @@ describe("snapshot", () => {
   const row = ["h", "ab", "0000000000000007", "1", value, "12", "1", "250"];
   const view = { owner: "ab", ticket: 7n, weight: 1, value, sequence: 12, evicted: true, remainingMs: 250 };
 
-  test("holders and line", () => {
+  test("holders and waiters, apart", () => {
     expect(decodeSnapshot([...row, ...row.with(0, "w").with(6, "0")])).toEqual({
       holders: [view],
       line: [{ ...view, evicted: false }],
@@ -101,4 +117,99 @@ describe("snapshot", () => {
 test("a ticket above 2^53 keeps its last digit", () => {
   expect(decodeTicket("9007199254740993")).toBe(9007199254740993n);
   expect(decodeTicket(9007199254740992)).toBeUndefined();
+});
+
+test("a push tells ticket, resource and owner; anything else is dropped", () => {
+  expect(decodePush("0000000000000007 leasehold:{a%0020b} 0123")).toEqual({
+    ticket: 7n,
+    resource: "a b",
+    owner: "0123",
+  });
+  expect(decodePush("7 my app:leasehold:{x} 0123")).toEqual({ ticket: 7n, resource: "x", owner: "0123" });
+  for (const message of [
+    "",
+    "7",
+    "7 leasehold:{x}",
+    "7 leasehold:{x} ",
+    "x leasehold:{x} 0123",
+    "-7 leasehold:{x} 01",
+    "7 x 01",
+  ])
+    expect(decodePush(message)).toBeUndefined();
+});
+
+const execution = { token: ticket, attempt: 2 };
+
+describe("begin", () => {
+  test.each([
+    [`b ${digits} 2`, { kind: "begun", ...execution }],
+    ["i 498", { kind: "in-progress", remainingMs: 498 }],
+    ["i 0", { kind: "in-progress", remainingMs: 0 }],
+    ["x 3", { kind: "expired", attempt: 3 }],
+    ["m", { kind: "mismatch" }],
+    [`c ${digits} 2`, { kind: "finished", outcome: "completed", body: null, ...execution }],
+    [`f ${digits} 2`, { kind: "finished", outcome: "failed", body: null, ...execution }],
+    [[`c ${digits} 2`, ""], { kind: "finished", outcome: "completed", body: "", ...execution }],
+    [[`f ${digits} 2`, "c 1 1"], { kind: "finished", outcome: "failed", body: "c 1 1", ...execution }],
+  ])("%j", (reply, beginning) => expect(decodeBeginning(reply)).toEqual(beginning));
+
+  test.each([
+    undefined,
+    null,
+    1,
+    {},
+    "",
+    "b",
+    "b 1",
+    "b 1 2 3",
+    "b x 1",
+    "b 1 x",
+    "b 1 0",
+    "b 1 -1",
+    "b 1.7951673235384e+15 1",
+    "b 12345678901234567 1",
+    "i",
+    "i -5",
+    "i 1 2",
+    "i 1e3",
+    "x",
+    "x 0",
+    "x 1 2",
+    "m 1",
+    "c",
+    "c 1",
+    "c 1 2 3",
+    "r 1 1",
+    "__proto__ 1 1",
+    "constructor 1 1",
+    "OK",
+    "B 1 1",
+    [],
+    ["m"],
+    ["c 1 1"],
+    ["c 1 1", null],
+    ["c 1 1", 5],
+    ["c 1 1", "body", "more"],
+    ["b 1 1", "body"],
+    ["x 1", "body"],
+    ["__proto__ 1 1", "body"],
+    [["c 1 1"], "body"],
+  ])("%j is nothing that a script says", (reply) => expect(decodeBeginning(reply)).toBeUndefined());
+
+  test("a body beyond the bound is none of ours, counted in bytes", () => {
+    const longest = "é".repeat(maxBodyBytes / 2);
+    expect(decodeBeginning(["c 1 1", longest])).toMatchObject({ kind: "finished" });
+    expect(decodeBeginning(["c 1 1", `${longest}.`])).toBeUndefined();
+  });
+});
+
+test("extending and finishing answer one of three words", () => {
+  expect(["extended", "fenced", "missing"].map(decodeExtension)).toEqual(["extended", "fenced", "missing"]);
+  expect(["done", "fenced", "missing"].map(decodeFinish)).toEqual(["done", "fenced", "missing"]);
+  for (const reply of ["", "e", "OK", 1, null, undefined, ["done"], "toString"]) {
+    expect(decodeExtension(reply)).toBeUndefined();
+    expect(decodeFinish(reply)).toBeUndefined();
+  }
+  expect(decodeExtension("done")).toBeUndefined();
+  expect(decodeFinish("extended")).toBeUndefined();
 });

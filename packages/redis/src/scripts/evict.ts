@@ -11,7 +11,8 @@ import { line } from "./line.ts";
  * | 2 | line: owners by ticket | 2 | channel to announce changes on; absent for none |
  * | 3 | expiries: owners by ms | | |
  *
- * Answers 1 if the owner has a live claim, else 0. The caller is not the owner: it hears a grant that this step gives it.
+ * Answers 1 if the owner has a live claim, else 0. The step may grant the owner. The caller is not
+ * the owner, so that grant is pushed, too.
  */
 export const evict: string = `${clock}${claim}${line}
 local base, owner, channel = KEYS[1], ARGV[1], ARGV[2]

@@ -2,7 +2,8 @@ import { clock } from "./clock.ts";
 import { lease, record } from "./record.ts";
 
 /**
- * Refreshes lease and retention of the present execution, even if its lease has ended and nobody took over.
+ * Refreshes lease and retention of the present execution, even if its lease has ended and nobody
+ * took over.
  *
  * | KEYS | | ARGV | |
  * |---|---|---|---|
@@ -13,8 +14,8 @@ import { lease, record } from "./record.ts";
  *
  * Answers `extended`, `fenced` (taken over, or finished) or `missing`.
  *
- * Its first write is PEXPIRE, which a server out of memory does not refuse: or every running handler would be taken over at
- * the moment when memory is full.
+ * Its first write is PEXPIRE, which a server out of memory does not refuse. Otherwise every running
+ * handler would be taken over at the moment when memory is full.
  */
 export const extend: string = `${clock}${record}${lease}
 local found = readRecord()

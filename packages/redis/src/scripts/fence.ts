@@ -1,8 +1,10 @@
 /**
- * Scripts of the guard. The fence of a resource is a string: the highest token claimed, in decimal, without an end.
+ * Scripts of the guard. The fence of a resource is a string: the highest token claimed, in decimal.
+ * It has no end.
  *
- * `stale(seen, token)`: tokens compare as digits, by length and then by bytes. As Lua numbers, which are doubles, neighbours
- * above 2^53 would be equal. A stale token is answered as an error, so that no reply of a user's script is taken for it.
+ * `stale(seen, token)`: tokens compare as digits, by length and then by bytes. Lua's numbers are
+ * doubles: neighbours above 2^53 would be equal. A stale token is answered as an error, so that no
+ * reply of a user's script is taken for it.
  *
  * | KEYS | | ARGV | |
  * |---|---|---|---|
@@ -28,9 +30,9 @@ if stale(seen, ARGV[1]) then return redis.error_reply('STALETOKEN ' .. seen) end
 end return 1`;
 
 /**
- * A user's script behind the claim, in one atomic step. What stands before it is one line, so that its errors tell the line
- * of its own text plus one; it is a block, so that its names are not seen; and it takes fence and token away, so that KEYS
- * and ARGV are what the user passed.
+ * A user's script behind the claim, in one atomic step. What stands before it is one line, so that
+ * its errors tell the line of its own text plus one. That line is a block, so that its names are
+ * not seen. It takes fence and token away, so that KEYS and ARGV are what the user passed.
  */
 export function guarded(script: string): string {
   return `${fence}${take}\n${script}\n`;

@@ -14,9 +14,9 @@ import { record } from "./record.ts";
  *
  * Answers `done`, `fenced` (another's, or finished otherwise) or `missing`.
  *
- * Its first write is HDEL, which a server out of memory does not refuse. What has been executed must be recorded above all,
- * though it may cost a body beyond the limit: refused, it would be executed again. It is no way around the limit, since each
- * one has to be begun, and that is refused.
+ * Its first write is HDEL, which a server out of memory does not refuse. What has been executed
+ * must be recorded above all: refused, it would be executed again. That may cost a body beyond the
+ * limit. It is no way around the limit, since each execution has to be begun, and that is refused.
  */
 export const finish: string = `${record}
 local found, outcome = readRecord(), ARGV[3]

@@ -11,8 +11,9 @@ import { line } from "./line.ts";
  * | 2 | line: owners by ticket |
  * | 3 | expiries: owners by ms |
  *
- * Answers eight strings for each claim: `h` (holds) or `w` (waits), owner, ticket, weight, value, sequence, `1` if evicted
- * or else `0`, remaining ms. A grant is what was recorded: a waiter behind a dead holder waits until the next step grants.
+ * Answers eight strings for each claim: `h` (holds) or `w` (waits), owner, ticket, weight, value,
+ * sequence, `1` if evicted or else `0`, remaining ms. A grant is what was recorded: a waiter behind
+ * a dead holder waits until the next step grants.
  */
 export const inspect: string = `${clock}${claim}${line}
 local base = KEYS[1]

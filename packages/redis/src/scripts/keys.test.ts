@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fenceKey } from "./fence-key.ts";
-import { decodePush } from "../pushes/grants.ts";
-import { inboxChannel, markKey, recordKeys, resourceKeys, resourceOf } from "./keys.ts";
+import { fenceKey, inboxChannel, markKey, recordKeys, resourceKeys, resourceOf } from "./keys.ts";
 
-/** What Redis Cluster takes for the slot: between the first `{` and the next `}`, unless that is empty. */
+/**
+ * What Redis Cluster takes for the slot: the text between the first `{` and the next `}`, if any.
+ */
 function hashTag(key: string): string {
   const open = key.indexOf("{");
   const close = key.indexOf("}", open + 1);
   return open >= 0 && close > open + 1 ? key.slice(open + 1, close) : key;
 }
 
-const anyName = fc.string({ unit: "binary", maxLength: 12 }).map((name) => name);
+const anyName = fc.string({ unit: "binary", maxLength: 12 });
 const loneSurrogates = fc
   .array(fc.integer({ min: 0xd7f0, max: 0xe00f }), { maxLength: 6 })
   .map((units) => String.fromCharCode(...units));
@@ -64,7 +64,7 @@ test("a prefix cannot move the hash tag", () => {
   expect(inboxChannel("team{1} ", "ab")).toBe("team%007b1%007d%0020:inbox:ab");
 });
 
-test("keys of others are no resources", () => {
+test("a key that others wrote names no resource", () => {
   for (const key of [
     "",
     "x",
@@ -75,25 +75,6 @@ test("keys of others are no resources", () => {
     "leasehold:{%0061}",
   ])
     expect(resourceOf(key)).toBeUndefined();
-});
-
-test("a push tells ticket, resource and owner; anything else is dropped", () => {
-  expect(decodePush("0000000000000007 leasehold:{a%0020b} 0123")).toEqual({
-    ticket: 7n,
-    resource: "a b",
-    owner: "0123",
-  });
-  expect(decodePush("7 my app:leasehold:{x} 0123")).toEqual({ ticket: 7n, resource: "x", owner: "0123" });
-  for (const message of [
-    "",
-    "7",
-    "7 leasehold:{x}",
-    "7 leasehold:{x} ",
-    "x leasehold:{x} 0123",
-    "-7 leasehold:{x} 01",
-    "7 x 01",
-  ])
-    expect(decodePush(message)).toBeUndefined();
 });
 
 test("a fence lies in the slot of its {tag}, and no two names share one", () => {

@@ -1,21 +1,29 @@
-import { encodeName } from "@leasehold/core";
+import { encodeName, invalidArgument } from "@leasehold/core";
 
-/** The keys of one resource. All carry the same hash tag, so that in a Cluster they lie in one slot. */
+/**
+ * The keys of one resource. All carry the same hash tag, so that a Cluster has them in one slot.
+ */
 export interface ResourceKeys {
+  /** The hash. */
   readonly base: string;
+  /** The owners, by ticket. */
   readonly line: string;
+  /** The owners, by the time when their claims die. */
   readonly expiry: string;
-  /** Not a key: the channel on which changes are announced. In a Cluster what is published on one node is heard on all. */
+  /** No key: the channel on which changes are announced. All nodes of a Cluster hear it. */
   readonly changes: string;
 }
 
 /**
- * A tag of its own for the empty name: Redis takes an empty tag for none, and would spread the keys over several slots. No
- * other name is encoded like this, since every `%` is followed by four digits.
+ * The hash tag of the empty name. Redis takes an empty tag for none, and would spread the keys over
+ * several slots. No other name is encoded like this, since four digits follow every `%`.
  */
 const EMPTY = "%";
 
-/** The keys of resources under `prefix`, with a small memory: a busy service asks for the same ones again and again. */
+/**
+ * The keys of resources under `prefix`. They are remembered for the last 1,000 names: a busy
+ * service asks for the same ones again and again.
+ */
 export function resourceKeysUnder(prefix: string): (resource: string) => ResourceKeys {
   const known = new Map<string, ResourceKeys>();
   return (resource) => {
@@ -47,8 +55,8 @@ export interface RecordKeys {
 }
 
 /**
- * No key of a resource ends like this one, and no channel of a resource has a brace: a record and a resource of one name
- * never meet, whatever other prefixes there are.
+ * A record and a resource of one name never meet, whatever other prefixes there are: no key of a
+ * resource ends like this one, and no channel of a resource has a brace.
  */
 export function recordKeys(prefix: string, record: string): RecordKeys {
   const name = encodeName(record) || EMPTY;
@@ -73,7 +81,10 @@ export function inboxChannel(prefix: string, process: string): string {
   return `${encodeName(prefix)}:inbox:${process}`;
 }
 
-/** The resource whose hash has this key, whatever stands before the tag; undefined if it is no such key. */
+/**
+ * The resource whose hash has this key, whatever stands before the tag. Undefined if it is no such
+ * key.
+ */
 export function resourceOf(base: string): string | undefined {
   const name = /\{([A-Za-z0-9._:%-]+)\}$/.exec(base)?.[1];
   if (name === undefined) return undefined;
@@ -82,4 +93,25 @@ export function resourceOf(base: string): string | undefined {
     String.fromCharCode(Number.parseInt(digits, 16)),
   );
   return encodeName(resource) === name ? resource : undefined;
+}
+
+/**
+ * The key of a resource's fence: `<prefix>:fence:<resource>`, encoded except for a hash tag.
+ *
+ * In a Cluster a script's keys must lie in one slot, so the fence must lie with the data that it
+ * guards. Redis takes for the slot what stands between the first `{` and the next `}`, if that is
+ * not empty. Exactly that is kept as it is, braces and all: the fence of `account:{42}` lies with
+ * `balance:{42}`. The rest is encoded, which leaves no brace, so two names never share a fence.
+ *
+ * @throws `INVALID_ARGUMENT` for a tag with a lone surrogate, which Redis could not tell from
+ * others.
+ */
+export function fenceKey(prefix: string, resource: string): string {
+  const [, before = "", tag = "", after = ""] = /^([^{]*)\{([^}]+)\}(.*)$/s.exec(resource) ?? [];
+  if (tag === "") return `${encodeName(prefix)}:fence:${encodeName(resource)}`;
+  if (!tag.isWellFormed())
+    throw invalidArgument(
+      "The {tag} of resource is no well-formed text: Redis could not tell it from others.",
+    );
+  return `${encodeName(prefix)}:fence:${encodeName(before)}{${tag}}${encodeName(after)}`;
 }

@@ -1,20 +1,29 @@
 /**
- * The contended form. The line is a sorted set of owners by ticket, their expiries another, and their records are fields of
- * the hash, `:<owner>`. The hash also has `capacity`, `used` (the sum of the granted weights), `upto` (the last ticket
- * granted: the granted are always a prefix of the line) and `seen` (the latest server time at which a claim was written).
+ * The contended form. The line is a sorted set of owners by ticket, their expiries another. Their
+ * records are fields of the hash, `:<owner>`. The hash also has:
  *
- * A script first *plans*, by reading alone, and then writes: what can fail, fails before anything is changed.
+ * - `capacity`.
+ * - `used`: the sum of the granted weights.
+ * - `upto`: the last ticket granted. The granted are always a prefix of the line.
+ * - `seen`: the latest server time at which a claim was written.
  *
- * - `openLine`: reads the line and plans the removal of every dead claim, wherever it stands (rule R6). nil: the line is
- *   void, since one of its keys is missing (evicted, deleted, or run out with its last claim). What is left of it cannot be
- *   trusted: some of its claims might be unaccounted for.
+ * A script first *plans*, by reading alone, and then writes: what can fail, fails before anything
+ * is changed.
+ *
+ * - `openLine`: reads the line and plans the removal of every dead claim, wherever it stands (rule
+ *   R6). nil: the line is void, since one of its keys is missing (evicted, deleted, or run out with
+ *   its last claim). What is left of it cannot be trusted: some of its claims might be unaccounted
+ *   for.
  * - `claimIn`: the owner's claim in the line, or nil (or false) if it has none that lives.
  * - `leave`: plans the removal of a claim.
- * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script; the next one goes on.
- * - `writeLine`: does what was planned, and pushes each new grant to its claim's inbox, other than the caller's own, which
- *   learns it from the reply. A push that is refused (by an access list) must not fail the step: `pcall`. Then it announces the
- *   step, if anything that can be seen has changed (`changed`; a caller that changes more than this plan says so).
- * - `clearLine`: forgets a void line; the last ticket and the marks stay. Whoever watches may have seen its claims.
+ * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script; the
+ *   next one goes on.
+ * - `writeLine`: does what was planned. It pushes each new grant to its claim's inbox, except the
+ *   caller's own, which learns it from the reply. An access list may refuse a push. That must not
+ *   fail the step: `pcall`. Then it announces the step, if anything that can be seen has changed
+ *   (`changed`; a caller that changes more than this plan says so).
+ * - `clearLine`: forgets a void line. The last ticket and the marks stay. It announces that, since
+ *   observers may have seen the line's claims.
  */
 export const line = /* lua */ `
 local function claimRecord(key, owner, raw)
@@ -124,5 +133,25 @@ local function clearLine(base, line, expiry, channel)
   if kept[2] then redis.call('HSET', base, 'marks', kept[2]) end
   if kept[1] or kept[2] then redis.call('PEXPIRE', base, text(rest > 0 and rest or 3600000)) end
   announce(channel)
+end
+`;
+
+/**
+ * `aheadOf(line, expiry, owner)`: how many milliseconds those ahead of `owner` may live on without
+ * renewing, at most. Exact for the first eight waiters, who are the next to profit. Further back it
+ * is the latest expiry of the whole line. That is an upper bound, and costs one step where the
+ * exact answer would cost one per claim ahead.
+ */
+export const ahead = /* lua */ `
+local function aheadOf(line, expiry, owner)
+  local rank = redis.call('ZRANK', line, owner)
+  local latest = 0
+  if rank > 8 then
+    latest = tonumber(redis.call('ZRANGE', expiry, 0, 0, 'REV', 'WITHSCORES')[2])
+  elseif rank > 0 then
+    local scores = redis.call('ZMSCORE', expiry, unpack(redis.call('ZRANGE', line, 0, rank - 1)))
+    for _, score in ipairs(scores) do latest = math.max(latest, tonumber(score)) end
+  end
+  return text(math.max(0, latest - now))
 end
 `;

@@ -3,7 +3,8 @@ import { clock } from "./clock.ts";
 import { line } from "./line.ts";
 
 /**
- * Replaces the value of a granted claim, unless it has one of the same or a higher sequence. Does not refresh the claim.
+ * Replaces the value of a granted claim, unless it has one of the same or a higher sequence. Does
+ * not refresh the claim.
  *
  * | KEYS | | ARGV | |
  * |---|---|---|---|

@@ -1,9 +1,15 @@
-/** The longest body that a record may have, in bytes. A longer one was not written by us, and is not sent to anybody. */
+/**
+ * The longest body that a record may have, in bytes. We did not write a longer one, and send it to
+ * nobody.
+ */
 export const maxBodyBytes: number = 8 * 2 ** 20;
 
+/** The state that a finish leaves a record in, as it is stored. */
+export const outcomeLetters = { completed: "c", failed: "f", released: "r" } as const;
+
 /**
- * What an idempotency record looks like in the store: one hash. Its fields, the body apart, stay within the 64 bytes up to
- * which Redis keeps a hash in its compact encoding.
+ * What an idempotency record looks like in the store: one hash. Its fields, the body apart, stay
+ * within the 64 bytes up to which Redis keeps a hash in its compact encoding.
  *
  * | field | |
  * |---|---|
@@ -14,23 +20,26 @@ export const maxBodyBytes: number = 8 * 2 ** 20;
  * | attempt | 1 for the first execution |
  * | lease | how long the present lease is, ms |
  * | ends | until when it lasts by the server's clock, ms |
- * | watched | there if its end has to be announced. Stays as long as the record does: who watches goes on watching |
+ * | watched | there if its end has to be announced; stays as long as the record does |
  * | body | there if it is completed or failed, and its result was kept |
  *
- * The key itself ends with the retention, or with the lease, whichever is later; so a record whose lease has ended is still
- * there to be taken over, and no key is ever without an end.
+ * The key itself ends with the retention, or with the lease, whichever is later. So a record whose
+ * lease has ended is still there to be taken over, and no key is ever without an end.
  *
  * Functions:
  *
  * - `text(n)`, `malformed()`: as in claim.ts.
- * - `whole(s)`: up to 13 digits as a number, which hold milliseconds until 2286. More would not survive the arithmetic.
- * - `readRecord()`: the record, or nil if there is none. All of it is checked, whichever step asks, before that step writes:
- *   what others wrote is left as it is. A hash with none of our fields is theirs, too; hence the `EXISTS` where nothing was
- *   found.
- * - `endOf(lease)`: when a lease refreshed now ends. `now` is rounded down, so one more millisecond makes it a whole lease.
+ * - `whole(s)`: up to 13 digits as a number, which hold milliseconds until 2286. More would not
+ *   survive the arithmetic.
+ * - `readRecord()`: the record, or nil if there is none. Every step checks all of it before its
+ *   first write: what others wrote is left as it is. A hash with none of our fields is theirs, too;
+ *   hence the `EXISTS` where nothing was found.
+ * - `endOf(lease)`: when a lease refreshed now ends. `now` is rounded down, so one more millisecond
+ *   makes it a whole lease.
+ * - `lifeOf(lease, retention)`: how long the key then lives, in milliseconds.
  * - `rewrite(field, value)`: begins with a write that a server out of memory does not refuse.
- * - `announce(record, channel)`: only where somebody said that it watches. Refused by an access list, this must not fail the
- *   step: `pcall`.
+ * - `announce(record, channel)`: only if somebody said that it watches. An access list may refuse
+ *   it. That must not fail the step: `pcall`.
  */
 export const record = /* lua */ `
 local key = KEYS[1]
@@ -73,7 +82,7 @@ local function announce(record, channel)
 end
 `;
 
-/** For the scripts that know the time. */
+/** What the scripts that know the time need besides. */
 export const lease = /* lua */ `
 local function endOf(lease) return now + lease + 1 end
 

@@ -3,7 +3,8 @@ import { clock } from "./clock.ts";
 import { line } from "./line.ts";
 
 /**
- * Removes the owner's claim, whatever its ticket, grants those who now fit, and, if asked to, leaves a mark (rule R7).
+ * Removes the owner's claim, whatever its ticket, grants those who now fit, and, if asked to,
+ * leaves a mark (rule R7).
  *
  * | KEYS | | ARGV | |
  * |---|---|---|---|
@@ -14,9 +15,9 @@ import { line } from "./line.ts";
  *
  * Answers 1 if a live claim was removed, else 0.
  *
- * Its first write is one that a server out of memory does not refuse (HDEL, ZREM): when memory is full, releasing must be
- * possible above all. The hash's field `marks` tells until when any mark may exist, so that an acquire looks for its own
- * only if there is one to find.
+ * Its first write is one that a server out of memory does not refuse (HDEL, ZREM): when memory is
+ * full, releasing must be possible above all. The hash's field `marks` tells until when any mark
+ * may exist, so that an acquire looks for its own only if there is one to find.
  */
 export const release: string = `${clock}
 local base, owner = KEYS[1], ARGV[1]

@@ -1,7 +1,6 @@
-import { ahead } from "./ahead.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { ahead, line } from "./line.ts";
 
 /**
  * Refreshes claims, of any number of resources. Never creates, never resurrects.
@@ -13,12 +12,12 @@ import { line } from "./line.ts";
  * | 3 | expiries: owners by ms | 3 | ttl, ms |
  * | | | 4 | channel to announce changes on; empty for none |
  *
- * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `v` (evicted, and not refreshed), `x`
- * (gone) or `e <error>`. Each claim is renewed under `pcall`: a key of another type under one name must not cost the others
- * their leases.
+ * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `v` (evicted,
+ * and not refreshed), `x` (gone) or `e <error>`. Each claim is renewed under `pcall`: a key of
+ * another type under one name must not cost the others their leases.
  *
- * A renewal's first write is PEXPIRE, which a server out of memory does not refuse: or every lock would be lost at the
- * moment when its memory is full.
+ * A renewal's first write is PEXPIRE, which a server out of memory does not refuse. Otherwise every
+ * lock would be lost at the moment when its memory is full.
  */
 export const renew: string = `${clock}${claim}${line}${ahead}
 local function renewOne(base, lineKey, expiryKey, owner, ticket, digits, channel)

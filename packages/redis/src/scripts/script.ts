@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ScriptClient } from "../client/client.ts";
+import type { IdempotencyStore, LeaseStore } from "@leasehold/core";
 import { acquire } from "./acquire.ts";
 import { begin } from "./begin.ts";
 import { evict } from "./evict.ts";
@@ -20,11 +20,14 @@ export function makeScript(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-type ScriptName =
-  "acquire" | "renew" | "release" | "propose" | "evict" | "inspect" | "begin" | "extend" | "finish";
+/** The calls of the contract that are a step on the server. Each has a script of its own. */
+type Step = Exclude<keyof LeaseStore | keyof IdempotencyStore, "onGrant" | "watch" | "maxBodyBytes">;
 
-/** All scripts of the two stores. The set is closed: an access list or a proxy may name their hashes. */
-export const scripts: Readonly<Record<ScriptName, Script>> = {
+/**
+ * All scripts of the two stores. The set is closed: an access list or a proxy may name their
+ * hashes.
+ */
+export const scripts: Readonly<Record<Step, Script>> = {
   acquire: makeScript(acquire),
   renew: makeScript(renew),
   release: makeScript(release),
@@ -35,19 +38,3 @@ export const scripts: Readonly<Record<ScriptName, Script>> = {
   extend: makeScript(extend),
   finish: makeScript(finish),
 };
-
-/**
- * The one door through which scripts reach the server. A server that does not know the script (restarted, flushed, failed
- * over) has executed nothing, so it is sent again with its text.
- */
-export function runScript(
-  client: ScriptClient,
-  script: Script,
-  keys: readonly string[],
-  args: readonly string[],
-): Promise<unknown> {
-  return client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    return client.eval(script.text, keys.length, ...keys, ...args);
-  });
-}
