@@ -17,10 +17,9 @@ import type { SharedLease } from "./leases/shared-lease.ts";
 import type { SharedLeases } from "./leases/shared-leases.ts";
 import type { Sweeper } from "./ownership/sweeper.ts";
 import { beginExecution } from "./idempotency/begin-execution.ts";
-import { Executions } from "./ownership/executions.ts";
+import { Executions } from "./idempotency/executions.ts";
 import { extendExecution } from "./idempotency/keep-execution.ts";
 import { finishExecution } from "./idempotency/finish-execution.ts";
-import { OwnerSweep } from "./ownership/owner-sweep.ts";
 import type { Parts } from "./idempotency/parts.ts";
 import { RecordKeys } from "./format/record-keys.ts";
 import { RetentionLeases } from "./leases/retention-leases.ts";
@@ -58,10 +57,9 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
 
   constructor(prefix: string, { calls, leases, sweeper, random, degraded }: Foundation) {
     const keys = new RecordKeys(prefix);
-    const executions = new Executions(keys, calls.clock);
-    const sweep = new OwnerSweep(calls, keys, executions, { leases, sweeper });
+    const executions = new Executions(calls, keys, leases, sweeper);
     const retention = new RetentionLeases(calls, random);
-    this.#parts = { calls, keys, leases, retention, executions, sweep };
+    this.#parts = { calls, keys, leases, retention, executions, sweeper };
     this.#degraded = degraded;
     this.#watches = new ResourceWatches(
       calls,
@@ -102,7 +100,6 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#parts.sweep.close();
     await this.#watches.close();
   }
 

@@ -19,18 +19,17 @@ import {
 import { acquireClaim } from "./steps/acquire.ts";
 import type { Parts } from "./steps/parts.ts";
 import type { Calls } from "./rpc/calls.ts";
-import { deleteClaim, type Doomed } from "./ownership/claim-deletion.ts";
+import { deleteClaim } from "./ownership/claim-deletion.ts";
 import type { ClaimKeys } from "./format/claim-keys.ts";
 import { named } from "./format/claim-request.ts";
 import { evictClaim } from "./steps/evict.ts";
 import { inspectResource } from "./steps/inspect.ts";
 import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
-import type { OwnerRecord } from "./ownership/roster.ts";
 import { proposeValue } from "./steps/propose.ts";
 import { renewClaims } from "./steps/renew.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
-import { Roster } from "./ownership/roster.ts";
+import { Claims } from "./ownership/claims.ts";
 import { closedError, toLeaseholdError } from "./rpc/failure.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import { SharedLeases } from "./leases/shared-leases.ts";
@@ -50,22 +49,18 @@ export class EtcdLeaseStore implements LeaseStore {
     this.#degraded = degraded;
     const interrupted = (message: string): void =>
       degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` });
-    const roster = new Roster(keys);
     const leases = new SharedLeases(calls, random, () => watches.lookAgain());
-    const sweeper = new Sweeper(calls, keys, roster, leases);
+    const sweeper = new Sweeper(calls, leases);
+    const claims = new Claims(calls, keys, sweeper);
     const watches: LineWatches = new LineWatches(calls, keys, random, {
       unwanted: (claim) => {
-        const nowMs = calls.now().monoMs;
-        const record = roster.release(claim, nowMs, 0);
-        sweeper.discard(
-          { key: claim.key, ticket: claim.ticket },
-          () => record && roster.deleted(record, nowMs),
-        );
+        const { settled } = claims.release(claim, 0);
+        claims.discard({ key: claim.key, ticket: claim.ticket }, settled);
       },
-      gone: (claim) => roster.claimGone(claim),
+      gone: (claim) => claims.claimGone(claim),
       interrupted,
     });
-    this.#parts = { calls, keys, sums: new LineSums(keys), leases, roster, watches, sweeper, random };
+    this.#parts = { calls, keys, sums: new LineSums(keys), leases, claims, watches, sweeper, random };
     this.#resourceWatches = new ResourceWatches(
       calls,
       (resource) => keys.resource(resource),
@@ -99,23 +94,16 @@ export class EtcdLeaseStore implements LeaseStore {
   async release(request: ReleaseRequest): Promise<boolean> {
     this.#assertOpen();
     const { resource, owner, timeoutMs, departedForMs = 0 } = named(request);
-    const { calls, keys, roster, watches, sweeper } = this.#parts;
-    const nowMs = calls.now().monoMs;
-    const record = roster.release({ resource, owner }, nowMs, departedForMs);
-    if (record?.claim !== undefined) watches.delete(record.claim);
-    const doomed = record === undefined ? { resource, owner } : doomedOf(record);
-    const settled = (): void => {
-      if (record !== undefined) roster.deleted(record, calls.now().monoMs);
-    };
+    const { calls, keys, claims, watches } = this.#parts;
+    const { claim, doomed, settled } = claims.release({ resource, owner }, departedForMs);
+    if (claim !== undefined) watches.delete(claim);
     try {
       const deleted = await deleteClaim(calls, keys, doomed, timeoutMs);
       settled();
       return deleted;
     } catch (error) {
-      sweeper.owe(doomed, settled);
+      claims.owe(doomed, settled);
       throw toLeaseholdError(error, "release", true);
-    } finally {
-      if (departedForMs > 0) sweeper.arm();
     }
   }
 
@@ -165,9 +153,9 @@ export class EtcdLeaseStore implements LeaseStore {
   async close(timeoutMs: number, alsoInUse: () => Iterable<SharedLease>): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { leases, roster, watches, sweeper } = this.#parts;
+    const { leases, claims, watches, sweeper } = this.#parts;
     sweeper.close();
-    const inUse = (): ReadonlySet<SharedLease> => new Set([...roster.leases, ...alsoInUse()]);
+    const inUse = (): ReadonlySet<SharedLease> => new Set([...claims.leases, ...alsoInUse()]);
     const observers = this.#resourceWatches.close();
     await Promise.all([observers, watches.close(), leases.revokeAll(inUse, timeoutMs)]);
   }
@@ -175,12 +163,4 @@ export class EtcdLeaseStore implements LeaseStore {
   #assertOpen(): void {
     if (this.#closed) throw closedError();
   }
-}
-
-/**
- * By ticket, if it is known for certain which claim the owner has; else by the owner, which the
- * value names.
- */
-function doomedOf({ key, owner, claim, pending, doubtful }: OwnerRecord): Doomed {
-  return claim === undefined || doubtful || pending > 0 ? { key, owner } : { key, ticket: claim.ticket };
 }

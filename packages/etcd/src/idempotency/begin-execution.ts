@@ -3,7 +3,7 @@ import { Deadline } from "../rpc/deadline.ts";
 import type { Proof } from "@leasehold/core";
 import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
-import type { Execution } from "./execution.ts";
+import type { Execution } from "./executions.ts";
 import { keepExecution } from "./keep-execution.ts";
 import { tries, type Parts } from "./parts.ts";
 import { encodeOwnerValue, encodeRecordValue } from "../format/record-value.ts";
@@ -14,7 +14,7 @@ import { isAsSeen, lookAt, nothingSeen, seenIn, type Seen, type SeenRecord } fro
  * tells what is there.
  */
 export async function beginExecution(parts: Parts, request: BeginRequest): Promise<BeginReply> {
-  const { executions, sweep } = parts;
+  const { executions } = parts;
   const execution = executions.enter(request);
   try {
     return await new Beginning(parts, request, execution).run();
@@ -26,7 +26,6 @@ export async function beginExecution(parts: Parts, request: BeginRequest): Promi
     throw failure;
   } finally {
     executions.leave(execution);
-    sweep.arm(execution);
   }
 }
 
@@ -60,7 +59,7 @@ class Beginning {
         seen = nothingSeen;
         continue;
       }
-      this.#parts.sweep.met(this.#execution.ownerKey, found.owner);
+      this.#parts.executions.met(this.#execution.ownerKey, found.owner);
       const reply = found.record === null ? undefined : await this.#judge(found.record, found);
       if (reply !== undefined) return reply;
       seen = found;
@@ -72,7 +71,7 @@ class Beginning {
 
   async #leases(): Promise<[SharedLease, SharedLease]> {
     const { leaseMs, retentionMs } = this.#request;
-    const { leases, retention, sweep } = this.#parts;
+    const { leases, retention, sweeper } = this.#parts;
     const granted = await beforeWriting(
       "lease",
       Promise.all([
@@ -80,7 +79,7 @@ class Beginning {
         retention.forRecord("in-progress", retentionMs, this.#deadline.leftMs),
       ]),
     );
-    sweep.used(granted[0]);
+    sweeper.used(granted[0]);
     return granted;
   }
 

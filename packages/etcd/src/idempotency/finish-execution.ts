@@ -3,7 +3,7 @@ import type { ITxnRequest } from "etcd3";
 import { isUnchanged } from "../format/claim-compares.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
-import type { Begun } from "./execution.ts";
+import type { Begun } from "./executions.ts";
 import { tries, type Parts } from "./parts.ts";
 import { encodeRecordValue } from "../format/record-value.ts";
 import { readRecord, lookAt, seenIn, type Place, type Seen } from "./seen-record.ts";
@@ -13,7 +13,7 @@ import { readRecord, lookAt, seenIn, type Place, type Seen } from "./seen-record
  * that is to be written; a read before it for any other.
  */
 export async function finishExecution(parts: Parts, request: FinishRequest): Promise<FinishReply> {
-  const { executions, sweep } = parts;
+  const { executions } = parts;
   const execution = executions.find(request);
   const known =
     request.token !== null && execution?.begun?.token === request.token ? execution.begun : undefined;
@@ -21,7 +21,6 @@ export async function finishExecution(parts: Parts, request: FinishRequest): Pro
     // From now on whatever it has in the store is litter, and so is what a begin of it may still
     // put there.
     executions.depart(request);
-    sweep.expect();
   }
   try {
     const reply = await new Finishing(parts, request).run(known);

@@ -2,7 +2,7 @@ import { type ExtendReply, type ExtendRequest, type Proof } from "@leasehold/cor
 import { Deadline } from "../rpc/deadline.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
-import type { Execution } from "./execution.ts";
+import type { Execution } from "./executions.ts";
 import { tries, type Parts } from "./parts.ts";
 import { encodeOwnerValue } from "../format/record-value.ts";
 import { readRecord, isAsSeen, type Seen } from "./seen-record.ts";
@@ -41,10 +41,10 @@ export async function keepExecution(
   { token, retentionMs }: Terms,
   deadline: Deadline,
 ): Promise<Kept> {
-  const { calls, leases, sweep } = parts;
+  const { calls, leases, sweeper } = parts;
   for (let left = tries; left > 0; left--) {
     const lease = await leases.forAcquire(execution.leaseMs, deadline.leftMs);
-    sweep.used(lease);
+    sweeper.used(lease);
     const [seen, alive, retained] = await Promise.all([
       readRecord(calls, execution, deadline.leftMs),
       refreshed(parts, lease, deadline),
@@ -124,7 +124,7 @@ async function putBack(
  * unknown.
  */
 export async function extendExecution(parts: Parts, request: ExtendRequest): Promise<ExtendReply> {
-  const { executions, sweep, calls } = parts;
+  const { executions, calls } = parts;
   const execution = executions.enter(request);
   try {
     const deadline = new Deadline(calls.clock, request.timeoutMs);
@@ -136,6 +136,5 @@ export async function extendExecution(parts: Parts, request: ExtendRequest): Pro
     throw toLeaseholdError(error, "extension", false);
   } finally {
     executions.leave(execution);
-    sweep.arm(execution);
   }
 }

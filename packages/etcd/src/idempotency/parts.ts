@@ -1,7 +1,7 @@
 import type { Calls } from "../rpc/calls.ts";
 import type { SharedLeases } from "../leases/shared-leases.ts";
-import type { Executions } from "../ownership/executions.ts";
-import type { OwnerSweep } from "../ownership/owner-sweep.ts";
+import type { Executions } from "./executions.ts";
+import type { Sweeper } from "../ownership/sweeper.ts";
 import type { RecordKeys } from "../format/record-keys.ts";
 import type { RetentionLeases } from "../leases/retention-leases.ts";
 
@@ -12,7 +12,7 @@ export interface Parts {
   readonly leases: SharedLeases;
   readonly retention: RetentionLeases;
   readonly executions: Executions;
-  readonly sweep: OwnerSweep;
+  readonly sweeper: Sweeper;
 }
 
 /**

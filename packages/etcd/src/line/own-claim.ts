@@ -1,4 +1,4 @@
-import { elapsedMs, type Clock, type Instant, type Proof } from "@leasehold/core";
+import type { Instant, Proof } from "@leasehold/core";
 import type { ClaimName } from "../format/claim-request.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 
@@ -20,13 +20,4 @@ export interface OwnClaim extends ClaimName {
   askedAt: Instant;
   /** Its last acknowledgement. Its lease may have been refreshed since, without it. */
   proof: Proof;
-}
-
-/**
- * Whether nobody has asked for the claim for longer than its ttl: then it is dead, although other
- * claims keep its lease alive (rule R6). Somebody who stopped renewing has stopped believing, or
- * has been told to.
- */
-export function hasLapsed(claim: OwnClaim, clock: Clock): boolean {
-  return elapsedMs(clock, claim.askedAt) > claim.lease.ttlMs;
 }

@@ -1,108 +1,115 @@
 import type { Timer } from "@leasehold/core";
-import type { Calls } from "../rpc/calls.ts";
-import { deleteClaim, type Doomed } from "./claim-deletion.ts";
-import type { ClaimKeys } from "../format/claim-keys.ts";
-import { hasLapsed } from "../line/own-claim.ts";
-import type { Roster } from "./roster.ts";
 import type { LeaseKeys, SharedLeases } from "../leases/shared-leases.ts";
+import type { SharedLease } from "../leases/shared-lease.ts";
+import type { Calls } from "../rpc/calls.ts";
 
 const longestPeriodMs = 2_000;
-const requestTimeoutMs = 1_000;
+const shortestPauseMs = 200;
+/** How long a request of a sweep may take. */
+export const sweepTimeoutMs = 1_000;
 
-/** Who else keeps keys on the leases of this process. */
-export interface Tenant {
-  /** One of our leases has this key (as latin1 text), and it is no claim. */
-  listed(key: string): void;
+/** A kind of what this process keeps under keys on its leases, and who in here owns it. */
+export interface Kind {
+  /** Whether the key (as latin1 text) is one of this kind. */
+  includes(key: string): boolean;
+  /** Whether somebody in here may have the key, and still asks for what it stands for. */
+  isWanted(key: string): boolean;
   /**
-   * Whether something of theirs may still arrive, or is still to be deleted: then the sweeper goes
-   * on looking.
+   * Takes from the store what is under the key, unless it is wanted by then. What is deleted is
+   * named by its revision: a deletion that arrives late does nothing to a key that is in use again.
    */
+  remove(key: string): Promise<void>;
+  /** Whether something unwanted may still arrive. */
   isExpecting(): boolean;
-}
-
-interface Debt {
-  readonly doomed: Doomed;
-  readonly settled: () => void;
+  /** The keys that nobody asks for any more, where a list would show them too late. */
+  overdue(): readonly string[];
+  /** When there may be another, on the monotonic clock. */
+  nextOverdueMs(): number;
 }
 
 /**
- * Rule R7 on etcd. A delayed acquire, or a release that never arrived, leaves a key on a lease that
- * other claims keep alive, so it would stand in the line for as long as this process lives. No mark
- * is left against it; what it leaves is found instead: each list of a lease's keys, made at every
- * renewal, shows the keys that belong to nobody here.
+ * Takes out of the store what nobody wants: rule R7 on etcd. A delayed request, or an end that
+ * never arrived, leaves a key on a lease that others keep alive, so it would stand for as long as
+ * this process lives. No mark is left against it; what it leaves is found instead. Each list of a
+ * lease's keys, made at every renewal, shows the keys that belong to nobody here, and those that
+ * nobody has asked for.
  *
- * The sweeper has a timer of its own only while something may still come: an owner has departed
- * with a request unanswered, or a delete was not acknowledged.
+ * The sweeper has a timer of its own only while something may still come, while a deletion was not
+ * acknowledged, and for what would be noticed too late by a list.
  */
 export class Sweeper {
   readonly #calls: Calls;
-  readonly #keys: ClaimKeys;
-  readonly #roster: Roster;
   readonly #leases: SharedLeases;
-  /** Deletes that were not acknowledged yet. */
-  readonly #debts = new Set<Debt>();
-  readonly #tenants = new Set<Tenant>();
+  readonly #kinds: Kind[] = [];
+  /** Deletions that were not acknowledged yet. */
+  readonly #debts = new Set<() => Promise<unknown>>();
+  /** Keys (as latin1 text) that are being removed. */
+  readonly #removing = new Set<string>();
+  /** When the keys of a lease were last listed for `used`, on the monotonic clock. */
+  readonly #listedAtMs = new WeakMap<SharedLease, number>();
   #timer: Timer | undefined;
+  #wakesAtMs = Infinity;
+  #expecting = false;
   #sweeping = false;
   #closed = false;
 
-  constructor(calls: Calls, keys: ClaimKeys, roster: Roster, leases: SharedLeases) {
+  constructor(calls: Calls, leases: SharedLeases) {
     this.#calls = calls;
-    this.#keys = keys;
-    this.#roster = roster;
     this.#leases = leases;
   }
 
-  /** The tenant hears of keys on our leases that are no claims. */
-  admit(tenant: Tenant): void {
-    this.#tenants.add(tenant);
+  admit(kind: Kind): void {
+    this.#kinds.push(kind);
   }
 
   /**
-   * Something may have been left behind, or may still arrive: look every now and then until that is
-   * over.
+   * Something may have been left behind, or may still arrive: look now and then until that is over.
    */
-  arm(): void {
-    if (this.#closed || this.#timer !== undefined || this.#sweeping) return;
-    const ttls = this.#leases.ours.map(({ ttlMs }) => ttlMs / 3);
-    this.#timer = this.#calls.clock.schedule(Math.min(longestPeriodMs, ...ttls), () => {
-      this.#timer = undefined;
-      void this.#sweep();
-    });
+  expect(): void {
+    if (this.#expecting) return;
+    this.#expecting = true;
+    this.#wakeAt(this.#nowMs() + this.#periodMs());
   }
 
-  /**
-   * Deletes it in the background, again and again until that is acknowledged; then calls `settled`.
-   */
-  discard(doomed: Doomed, settled: () => void = () => {}): void {
-    void this.#settle({ doomed, settled });
+  /** Deletes something in the background, again and again until that is acknowledged. */
+  discard(deletion: () => Promise<unknown>): void {
+    void this.#settle(deletion);
   }
 
-  /** A delete was tried and not acknowledged: as `discard`, but not at once. */
-  owe(doomed: Doomed, settled: () => void): void {
-    this.#debts.add({ doomed, settled });
-    this.arm();
+  /** A deletion was tried and not acknowledged: as `discard`, but not at once. */
+  owe(deletion: () => Promise<unknown>): void {
+    this.#debts.add(deletion);
+    this.expect();
   }
 
-  /**
-   * The keys on one of our leases were listed: those that belong to nobody here are litter, and
-   * those that nobody has asked for during a ttl are dead, which a lease that others keep alive
-   * does not show.
-   */
+  /** Something is overdue from then on, unless it is asked for again. */
+  lookAt(atMs: number): void {
+    this.#wakeAt(atMs);
+  }
+
+  /** The keys of one of our leases were listed. */
   listed(keys: LeaseKeys): void {
-    for (const text of keys ?? []) {
-      const key = Buffer.from(text, "latin1");
-      if (this.#keys.parse(key) === undefined) {
-        for (const tenant of this.#tenants) tenant.listed(text);
-        continue;
-      }
-      const record = this.#roster.at(text);
-      if (record === undefined) void this.#remove(key, text);
-      else if (record.claim !== undefined && hasLapsed(record.claim, this.#calls.clock)) {
-        this.discard(record.claim);
-        this.#roster.claimGone(record.claim);
-      }
+    for (const key of keys ?? []) {
+      const kind = this.#kinds.find((each) => each.includes(key));
+      if (kind !== undefined && !kind.isWanted(key)) void this.#remove(kind, key);
     }
+  }
+
+  /** A key was come across that may be unwanted. */
+  found(kind: Kind, key: string): void {
+    void this.#remove(kind, key);
+  }
+
+  /**
+   * Something is put on this lease, which keeps it alive. So that no litter lives on with it, its
+   * keys are listed once in its ttl; renewals of claims list them too, but there may be none.
+   */
+  used(lease: SharedLease): void {
+    const nowMs = this.#nowMs();
+    const listedAtMs = this.#listedAtMs.get(lease);
+    if (listedAtMs !== undefined && nowMs - listedAtMs < lease.ttlMs) return;
+    this.#listedAtMs.set(lease, nowMs);
+    if (listedAtMs !== undefined) void this.#list(lease);
   }
 
   close(): void {
@@ -110,45 +117,56 @@ export class Sweeper {
     this.#timer?.cancel();
   }
 
+  #wakeAt(atMs: number): void {
+    if (this.#closed || this.#sweeping || atMs >= this.#wakesAtMs) return;
+    this.#wakesAtMs = atMs;
+    this.#timer?.cancel();
+    const delayMs = Math.max(shortestPauseMs, atMs - this.#nowMs());
+    this.#timer = this.#calls.clock.schedule(delayMs, () => void this.#sweep());
+  }
+
   async #sweep(): Promise<void> {
     this.#sweeping = true;
+    const overdue = this.#kinds.flatMap((kind) => kind.overdue().map((key) => this.#remove(kind, key)));
     const debts = [...this.#debts].map((debt) => this.#settle(debt));
-    const lists = this.#leases.ours.map(async (lease) => {
-      this.listed(await this.#leases.list(lease, requestTimeoutMs).catch(() => null));
-    });
-    await Promise.all([...debts, ...lists]);
+    const lists = this.#expecting ? this.#leases.ours.map((lease) => this.#list(lease)) : [];
+    await Promise.all([...overdue, ...debts, ...lists]);
     this.#sweeping = false;
-    const nowMs = this.#calls.now().monoMs;
-    const expecting = [...this.#tenants].map((tenant) => tenant.isExpecting()).includes(true);
-    if (this.#roster.someDeparted(nowMs) || this.#debts.size > 0 || expecting) this.arm();
+    this.#wakesAtMs = Infinity;
+    this.#expecting = this.#debts.size > 0 || this.#kinds.some((kind) => kind.isExpecting());
+    const nextMs = Math.min(...this.#kinds.map((kind) => kind.nextOverdueMs()));
+    // What could not be removed, because the store is out of reach, is overdue still.
+    this.#wakeAt(Math.max(nextMs, overdue.length > 0 ? this.#nowMs() + sweepTimeoutMs : 0));
+    if (this.#expecting) this.#wakeAt(this.#nowMs() + this.#periodMs());
   }
 
-  async #settle(debt: Debt): Promise<void> {
+  async #list(lease: SharedLease): Promise<void> {
+    this.listed(await this.#leases.list(lease, sweepTimeoutMs).catch(() => null));
+  }
+
+  /** If it fails, whoever found the key will find it again. */
+  async #remove(kind: Kind, key: string): Promise<void> {
+    if (this.#removing.has(key)) return;
+    this.#removing.add(key);
+    await kind.remove(key).catch(() => {});
+    this.#removing.delete(key);
+  }
+
+  async #settle(debt: () => Promise<unknown>): Promise<void> {
     this.#debts.add(debt);
     try {
-      await deleteClaim(this.#calls, this.#keys, debt.doomed, requestTimeoutMs);
+      await debt();
       this.#debts.delete(debt);
-      debt.settled();
     } catch {
-      this.arm();
+      this.expect();
     }
   }
 
-  /**
-   * The list tells names only. If the name is in use again by now, the revision that is read is not
-   * ours to delete.
-   */
-  async #remove(key: Buffer, text: string): Promise<void> {
-    try {
-      const { kvs } = await this.#calls.unary(
-        ({ kv }, options) => kv.range({ key }, options),
-        requestTimeoutMs,
-      );
-      const [litter] = kvs;
-      if (litter === undefined || this.#roster.at(text) !== undefined) return;
-      this.discard({ key, ticket: BigInt(litter.create_revision) });
-    } catch {
-      // The next list shows it again.
-    }
+  #periodMs(): number {
+    return Math.min(longestPeriodMs, ...this.#leases.ours.map(({ ttlMs }) => ttlMs / 3));
+  }
+
+  #nowMs(): number {
+    return this.#calls.now().monoMs;
   }
 }

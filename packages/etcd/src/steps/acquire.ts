@@ -1,12 +1,18 @@
-import type { Parts } from "./parts.ts";
-import { LeaseholdError, nothingProved, type Granted, type Queued, type Refused } from "@leasehold/core";
+import {
+  LeaseholdError,
+  nothingProved,
+  type Granted,
+  type Proof,
+  type Queued,
+  type Refused,
+} from "@leasehold/core";
 import type { JoinRequest } from "../format/claim-request.ts";
 import { deleteClaim } from "../ownership/claim-deletion.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { joinLine } from "./join-line.ts";
-import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
-import type { OwnerRecord } from "../ownership/roster.ts";
-import type { Proof } from "@leasehold/core";
+import type { Parts } from "./parts.ts";
+import type { OwnClaim } from "../line/own-claim.ts";
+import type { OwnerRecord } from "../ownership/claims.ts";
 import { readClaim, readLine } from "../line/read-line.ts";
 import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
@@ -21,16 +27,16 @@ const tries = 3;
 
 /** One acquire call: joins the line, or finds the place that an earlier try of it has taken. */
 export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<Answer> {
-  const { roster, calls } = parts;
-  if (roster.hasDeparted(request, calls.now().monoMs)) return { kind: "refused", reason: "departed" };
+  const { claims, calls } = parts;
+  if (claims.hasDeparted(request)) return { kind: "refused", reason: "departed" };
   const deadline = new Deadline(calls.clock, request.timeoutMs);
-  let record = roster.enter(request);
+  let record = claims.enter(request);
   try {
-    if ((await endLapsed(parts, record, deadline)) && roster.has(record)) {
+    if ((await endLapsed(parts, record, deadline)) && claims.has(record)) {
       // The weight and the value of the dead claim were its own: the new one has those of this
       // request.
-      roster.leave(record);
-      record = roster.enter(request);
+      claims.leave(record);
+      record = claims.enter(request);
     }
     return await new Acquisition(parts, request, record, deadline).run();
   } catch (error) {
@@ -39,7 +45,7 @@ export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<
     if (failure.code === "OUTCOME_UNKNOWN") record.doubtful = true;
     throw failure;
   } finally {
-    roster.leave(record);
+    claims.leave(record);
   }
 }
 
@@ -48,12 +54,12 @@ export async function acquireClaim(parts: Parts, request: JoinRequest): Promise<
  * the owner joins anew (rule R2). Whether there was one.
  */
 async function endLapsed(
-  { calls, keys, watches }: Parts,
+  { calls, keys, claims, watches }: Parts,
   record: OwnerRecord,
   deadline: Deadline,
 ): Promise<boolean> {
   const { claim } = record;
-  if (claim === undefined || !hasLapsed(claim, calls.clock)) return false;
+  if (claim === undefined || !claims.hasLapsed(record)) return false;
   watches.delete(claim);
   const { key, ticket } = claim;
   await beforeWriting("lease", deleteClaim(calls, keys, { key, ticket }, deadline.leftMs));
@@ -78,9 +84,9 @@ class Acquisition {
     for (let left = tries; left > 0; left--) {
       const answer = await this.#try();
       if (answer === undefined) continue;
-      if (answer.kind === "refused" || this.#parts.roster.has(this.#record)) return answer;
+      if (answer.kind === "refused" || this.#parts.claims.has(this.#record)) return answer;
       // Released while the answer was on its way: nobody waits for what it says.
-      this.#parts.sweeper.discard({ key: this.#record.key, ticket: answer.ticket });
+      this.#parts.claims.discard({ key: this.#record.key, ticket: answer.ticket });
       return { kind: "refused", reason: "departed" };
     }
     throw new LeaseholdError(
@@ -117,14 +123,14 @@ class Acquisition {
    * stands.
    */
   async #standing(): Promise<Answer | undefined> {
-    const { calls, keys, leases, sweeper } = this.#parts;
+    const { calls, keys, leases, claims } = this.#parts;
     const { key, resource, owner } = this.#record;
     const before = await readClaim(calls, keys, key, this.#deadline.leftMs);
     if (before === undefined) return undefined;
     const { ticket, leaseId, record } = before;
     if (record.owner !== owner) {
       // A delayed acquire of an earlier owner of this key name: nobody's.
-      sweeper.discard({ key, ticket });
+      claims.discard({ key, ticket });
       return undefined;
     }
     const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
@@ -156,10 +162,10 @@ class Acquisition {
     revision: bigint,
     proof: Proof = lease.proof,
   ): Answer {
-    const { roster, watches } = this.#parts;
+    const { claims, watches } = this.#parts;
     const { resource, owner, capacity, weight, key } = this.#record;
     const acknowledged = { ticket, ...proof };
-    if (!roster.has(this.#record)) return { kind: "granted", ...acknowledged };
+    if (!claims.has(this.#record)) return { kind: "granted", ...acknowledged };
     const askedAt = this.#parts.calls.now();
     const place = { resource, owner, key, capacity, weight, ticket, lease };
     const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });

@@ -101,7 +101,7 @@ class Eviction {
     lease: SharedLease,
     deadline: Deadline,
   ): Promise<boolean> {
-    const { calls, roster } = this.#parts;
+    const { calls, claims } = this.#parts;
     const request: ITxnRequest = {
       compare: [hasTicket(key, ticket), isUnchanged(key, revision)],
       success: [{ request_put: { key, value: encodeRecord({ ...record, evicted: true }), lease: lease.id } }],
@@ -116,7 +116,7 @@ class Eviction {
     }
     // An earlier move that is still on its way finds the key changed, and does nothing.
     this.#doubtful = lease;
-    const own = roster.find(this.#ref)?.claim;
+    const own = claims.find(this.#ref)?.claim;
     if (own?.ticket === ticket) own.evicted = true;
     await this.#refresh(lease, deadline);
     return true;

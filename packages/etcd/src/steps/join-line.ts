@@ -10,7 +10,7 @@ import { Line } from "../line/line.ts";
 import type { LineSums } from "../line/line-sums.ts";
 import { hasLease, rangeIn } from "../format/answers.ts";
 import { readLine } from "../line/read-line.ts";
-import type { OwnerRecord } from "../ownership/roster.ts";
+import type { OwnerRecord } from "../ownership/claims.ts";
 import { beforeWriting, RpcFailure } from "../rpc/failure.ts";
 import type { SharedLease } from "../leases/shared-lease.ts";
 

@@ -3,7 +3,7 @@ import type { ClaimKeys } from "../format/claim-keys.ts";
 import type { SharedLeases } from "../leases/shared-leases.ts";
 import type { LineSums } from "../line/line-sums.ts";
 import type { LineWatches } from "../line/line-watches.ts";
-import type { Roster } from "../ownership/roster.ts";
+import type { Claims } from "../ownership/claims.ts";
 import type { Sweeper } from "../ownership/sweeper.ts";
 import type { Calls } from "../rpc/calls.ts";
 
@@ -13,7 +13,7 @@ export interface Parts {
   readonly keys: ClaimKeys;
   readonly sums: LineSums;
   readonly leases: SharedLeases;
-  readonly roster: Roster;
+  readonly claims: Claims;
   readonly watches: LineWatches;
   readonly sweeper: Sweeper;
   readonly random: Random;

@@ -4,7 +4,6 @@ import type { Parts } from "./parts.ts";
 import { hasTicket, isBefore, isOnLease } from "../format/claim-compares.ts";
 import { encodeRecord } from "../format/claim-record.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed } from "../line/own-claim.ts";
 import { claimIn, readLine, type LoneClaim } from "../line/read-line.ts";
 import { RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 
@@ -43,16 +42,14 @@ export async function proposeValue(parts: Parts, request: Named<ProposeRequest>)
  * A grant is final, so this process need not ask about its own. False: the claim is dead.
  * Undefined: the store must tell.
  */
-function known(
-  { roster, calls, sweeper, watches }: Parts,
-  request: Named<ProposeRequest>,
-): Place | false | undefined {
-  const claim = roster.find(request)?.claim;
+function known({ claims, watches }: Parts, request: Named<ProposeRequest>): Place | false | undefined {
+  const record = claims.find(request);
+  const claim = record?.claim;
   if (claim?.ticket !== request.ticket || claim.evicted) return undefined;
-  if (hasLapsed(claim, calls.clock)) {
-    sweeper.discard(claim);
+  if (record !== undefined && claims.hasLapsed(record)) {
+    claims.discard(claim);
     watches.delete(claim);
-    roster.claimGone(claim);
+    claims.claimGone(claim);
     return false;
   }
   return claim.granted ? { key: claim.key, leaseId: claim.lease.id, evicted: false } : undefined;

@@ -2,7 +2,7 @@ import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
 import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
-import { hasLapsed, type OwnClaim } from "../line/own-claim.ts";
+import type { OwnClaim } from "../line/own-claim.ts";
 import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
 import { toLeaseholdError } from "../rpc/failure.ts";
@@ -48,16 +48,17 @@ class Renewal {
   }
 
   async renew(request: Named<RenewRequest>): Promise<RenewAnswer> {
-    const record = this.#parts.roster.find(request);
+    const record = this.#parts.claims.find(request);
     const claim = record?.claim;
     // An acquire that went unanswered may have written a claim of another ticket since: only the
     // store knows.
-    if (record?.doubtful === true || claim === undefined) return this.#renewUnsure(request, claim);
+    if (record === undefined || record.doubtful || claim === undefined)
+      return this.#renewUnsure(request, claim);
     if (claim.ticket !== request.ticket) return { kind: "gone" };
     if (claim.evicted || claim.lease.gone) return this.#offLease(claim);
-    const { calls, sweeper } = this.#parts;
-    if (hasLapsed(claim, calls.clock)) {
-      sweeper.discard(claim);
+    const { calls, claims } = this.#parts;
+    if (claims.hasLapsed(record)) {
+      claims.discard(claim);
       return this.#gone(claim);
     }
     claim.askedAt = calls.now();
@@ -150,7 +151,7 @@ class Renewal {
   #gone(claim: OwnClaim | undefined): RenewAnswer {
     if (claim !== undefined) {
       this.#parts.watches.delete(claim);
-      this.#parts.roster.claimGone(claim);
+      this.#parts.claims.claimGone(claim);
     }
     return { kind: "gone" };
   }

@@ -1,9 +1,11 @@
-import type { Clock } from "@leasehold/core";
+import { SimClock } from "@leasehold/testing";
 import { expect, test } from "vitest";
-import { SharedLease } from "../leases/shared-lease.ts";
-import type { Execution } from "../idempotency/execution.ts";
-import { Executions } from "./executions.ts";
 import { RecordKeys } from "../format/record-keys.ts";
+import { SharedLease } from "../leases/shared-lease.ts";
+import type { SharedLeases } from "../leases/shared-leases.ts";
+import { Sweeper } from "../ownership/sweeper.ts";
+import type { Calls } from "../rpc/calls.ts";
+import { Executions, type Execution } from "./executions.ts";
 
 const leaseMs = 3_000;
 const keys = new RecordKeys("leasehold");
@@ -17,15 +19,13 @@ function stage(): {
   pass: (ms: number) => void;
   begin: (record: string) => Execution;
 } {
-  let nowMs = 0;
-  const clock: Clock = {
-    now: () => ({ monoMs: nowMs, wallMs: nowMs }),
-    schedule: () => ({ cancel: () => {} }),
-  };
-  const executions = new Executions(keys, clock);
+  const clock = new SimClock();
+  const calls = { clock, now: () => clock.now() } as Calls;
+  const leases = { ours: [] } as unknown as SharedLeases;
+  const executions = new Executions(calls, keys, leases, new Sweeper(calls, leases));
   return {
     executions,
-    pass: (ms) => void (nowMs += ms),
+    pass: (ms) => clock.block(ms),
     begin: (record) => {
       const execution = executions.enter(ref(record));
       execution.begun = { token: 7n, attempt: 1, fingerprint: "f" };
@@ -39,9 +39,9 @@ function stage(): {
 test("what nothing was begun of is forgotten when its request has ended; what may have been is not", () => {
   const { executions } = stage();
   const refused = executions.enter(ref("refused"));
-  expect(executions.mayHave(textOf("refused"))).toBe(true);
+  expect(executions.isWanted(textOf("refused"))).toBe(true);
   executions.leave(refused);
-  expect(executions.mayHave(textOf("refused"))).toBe(false);
+  expect(executions.isWanted(textOf("refused"))).toBe(false);
   const doubtful = executions.enter(ref("doubtful"));
   doubtful.doubtful = true;
   executions.leave(doubtful);
@@ -56,7 +56,7 @@ test("an execution lapses when nobody has asked for it for its lease, and never 
   expect(executions.hasLapsed(execution)).toBe(false);
   pass(1);
   expect(executions.hasLapsed(execution)).toBe(true);
-  expect(executions.mayHave(textOf("r"))).toBe(false);
+  expect(executions.isWanted(textOf("r"))).toBe(false);
   expect(executions.enter(ref("r"))).toBe(execution);
   pass(10 * leaseMs);
   expect(executions.hasLapsed(execution)).toBe(false);
@@ -79,12 +79,12 @@ test("an owner that has departed is remembered for as long as a begin of it may 
   const execution = begin("r");
   executions.depart(execution);
   const { owner } = execution;
-  expect(executions.hasDeparted(textOf("r"), owner)).toBe(true);
-  expect(executions.hasDeparted(textOf("other"), owner)).toBe(false);
-  expect(executions.someDeparted()).toBe(true);
+  expect(executions.hasDeparted({ record: "r", owner })).toBe(true);
+  expect(executions.hasDeparted({ record: "other", owner })).toBe(false);
+  expect(executions.isExpecting()).toBe(true);
   const again = executions.enter(ref("r"));
   expect(again).not.toBe(execution);
-  expect(executions.hasDeparted(textOf("r"), owner)).toBe(false);
+  expect(executions.hasDeparted({ record: "r", owner })).toBe(false);
   // A request of the one that has departed ends: that is nothing to the one that came back.
   execution.pending += 1;
   execution.begun = undefined;
@@ -92,10 +92,10 @@ test("an owner that has departed is remembered for as long as a begin of it may 
   expect(executions.has(again)).toBe(true);
   executions.depart(again);
   executions.forgetDeparture(again);
-  expect(executions.someDeparted()).toBe(false);
+  expect(executions.isExpecting()).toBe(false);
   executions.depart(again);
-  expect(executions.someDeparted()).toBe(true);
+  expect(executions.isExpecting()).toBe(true);
   pass(60_000);
-  expect(executions.someDeparted()).toBe(false);
-  expect(executions.hasDeparted(textOf("r"), owner)).toBe(false);
+  expect(executions.isExpecting()).toBe(false);
+  expect(executions.hasDeparted({ record: "r", owner })).toBe(false);
 });
