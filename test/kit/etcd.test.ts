@@ -65,7 +65,7 @@ testBackend(
       return { backend: open([proxy.url("http")]), link };
     },
     elapse: (ms) => wait(ms),
-    stalledMs: (sinceNs) => stalls.longest(sinceNs).ms,
+    stalledMs: (sinceNs) => stalls.stalledMs(sinceNs, process.hrtime.bigint()),
     store: {
       flush: async () => {
         await control.delete().prefix("leasehold/").exec();

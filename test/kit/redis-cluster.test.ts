@@ -55,7 +55,7 @@ testBackend(
     open: async () => redisBackend(connect()),
     openThroughLink,
     elapse: (ms) => wait(ms),
-    stalledMs: (sinceNs) => stalls.longest(sinceNs).ms,
+    stalledMs: (sinceNs) => stalls.stalledMs(sinceNs, process.hrtime.bigint()),
     store: {
       ...redisData(control, nodes),
       ...(server.canSabotage && {

@@ -1,3 +1,5 @@
+import { isLeaseholdError } from "@leasehold/core";
+
 import { LateError } from "../servers/wait-until.ts";
 import { stalls, type StallLog } from "./stall-log.ts";
 
@@ -24,26 +26,42 @@ export function expectWithin(
 /**
  * Runs a scenario that a machine can spoil: a process that gets no turn for as long as its lease lives loses the lease,
  * rightly. One that was late, and in which some process was stalled for longer than `usableMs`, proves nothing: this
- * says so and runs it again, three times at most. Broken promises are never late, and fail at once.
+ * says so and runs it again, three times at most. Broken promises are never late, and fail at once. `excuses`: what
+ * else than a `LateError` the contract allows while the store is slow to answer.
  */
 export async function unlessStalled<T>(
   usableMs: number,
   scenario: () => Promise<T>,
-  { log = stalls, say = console.log }: { log?: StallLog; say?: (line: string) => void } = {},
+  options: {
+    excuses?: (error: unknown) => boolean;
+    log?: StallLog;
+    say?: (line: string) => void;
+  } = {},
 ): Promise<T> {
+  const { excuses = () => false, log = stalls, say = console.log } = options;
   for (let run = 1; ; run += 1) {
     const fromNs = process.hrtime.bigint();
     try {
       return await scenario();
     } catch (error) {
       const { ms, of } = log.longest(fromNs);
-      if (!(error instanceof LateError) || ms <= usableMs || run === 3) throw error;
+      if ((!isLate(error) && !excuses(error)) || ms <= usableMs || run === 3) throw error;
       say(
         `stalled past use: ${of} got no turn for ${ms.toFixed(0)} ms, and ${usableMs} ms can be borne; ` +
-          `run ${run} of 3 proves nothing (${error.message})`,
+          `run ${run} of 3 proves nothing (${String(error)})`,
       );
     }
   }
+}
+
+/** Being late, or what a call that was late rightly says. A failed assertion is neither. */
+function isLate(error: unknown): boolean {
+  return (
+    error instanceof LateError ||
+    isLeaseholdError(error, "LEASE_LOST") ||
+    isLeaseholdError(error, "ACQUIRE_TIMEOUT") ||
+    isLeaseholdError(error, "OUTCOME_UNKNOWN")
+  );
 }
 
 /**

@@ -88,7 +88,7 @@ async function play(promise: Case, harness: Harness): Promise<void> {
       return await playOnce(promise, harness);
     } catch (error) {
       const stalledMs = harness.stalledMs?.(sinceNs) ?? 0;
-      if (stalledMs <= harness.ttlMs / 4 || run === runsAtMost) throw error;
+      if (stalledMs <= harness.ttlMs / 10 || run === runsAtMost) throw error;
       console.warn(
         `stalled past use: ${Math.round(stalledMs)} ms without a turn, at a ttl of ${harness.ttlMs} ms; ` +
           `run ${run} of ${runsAtMost} of "${promise.name}" proves nothing (${String(error)})`,

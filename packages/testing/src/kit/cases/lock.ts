@@ -107,8 +107,8 @@ export const lockCases: readonly Case[] = [
       const open = (): Promise<Process> => stage.process({ ttlMs });
       const [a, b, c] = [await open(), await open(), await open()];
       const held = await a.coordinator.lock(name).acquire();
-      const failure = settle(b.coordinator.lock(name).acquire({ waitMs: 100 }));
-      await stage.elapse(600);
+      const failure = settle(b.coordinator.lock(name).acquire({ waitMs: stage.ttlMs / 2 }));
+      await stage.elapse(stage.ttlMs);
       assert.ok(isLeaseholdError(failure.error(), "ACQUIRE_TIMEOUT"), String(failure.error()));
       const isAlone = async (): Promise<boolean> => (await a.coordinator.inspect(name)).line.length === 0;
       await stage.until("the claim left the line", 2_000, isAlone);

@@ -1,18 +1,44 @@
-import { createCoordinator, type Coordinator, type LeaseholdEvent, type Leadership } from "@leasehold/core";
-import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
-import { expect, test } from "vitest";
+import { SimClock } from "@leasehold/testing";
+import { beforeEach, expect, test } from "vitest";
 
-import { waitUntil } from "../servers/wait-until.ts";
+import { createCoordinator, type Coordinator } from "../coordinator.ts";
+import type { LeaseholdEvent } from "../events.ts";
+import { memoryBackend, MemoryStore } from "../memory/index.ts";
+import type { Leadership } from "./leadership.ts";
 
 const ttlMs = 150;
 const graceMs = 40;
+
+let clock: SimClock;
+let store: MemoryStore;
+beforeEach(() => {
+  clock = new SimClock();
+  store = new MemoryStore({ clock });
+});
+
+/** Lets time pass until the condition holds; fails after a hundred ttls of it. */
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let passedMs = 0; !(await condition()); passedMs += 5) {
+    if (passedMs > 100 * ttlMs) expect.fail(`${what}: not within a hundred ttls`);
+    await clock.advance(5);
+  }
+}
+
+/** What a promise settles with that needs time to pass. */
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const done = (): void => void (settled = true);
+  promise.then(done, done);
+  await until("settled", () => settled);
+  return promise;
+}
 
 interface Host {
   readonly coordinator: Coordinator;
   readonly heard: (type: LeaseholdEvent["type"]) => number;
 }
 
-function hostOn(store: MemoryStore): Host {
+function host(): Host {
   const types: string[] = [];
   const coordinator = createCoordinator({
     backend: memoryBackend({ store }),
@@ -28,50 +54,48 @@ function aborted({ signal }: Leadership): Promise<unknown> {
 }
 
 test("a leader that resigns under a body that ignores it is reported, renewed, and keeps its successor waiting", async () => {
-  const store = new MemoryStore();
-  const [host, rival] = [hostOn(store), hostOn(store)];
+  const [a, rival] = [host(), host()];
   const [terms, stop, body] = [[] as Leadership[], new AbortController(), Promise.withResolvers<void>()];
-  const leading = host.coordinator.election("shared", { candidate: "host" }).lead(
+  const leading = a.coordinator.election("shared", { candidate: "host" }).lead(
     async (leadership) => {
       terms.push(leadership);
       await (terms.length === 1 ? body.promise : aborted(leadership));
     },
     { signal: stop.signal },
   );
-  await waitUntil("the first term", () => terms.length === 1);
+  await until("the first term", () => terms.length === 1);
   let elected: Leadership | undefined;
   const campaign = rival.coordinator.election("shared", { candidate: "rival" }).campaign();
   void campaign.then((leadership) => (elected = leadership));
-  await waitUntil("the rival waits", () => rival.heard("queued") === 1);
+  await until("the rival waits", () => rival.heard("queued") === 1);
 
   const handOver = terms[0]!.resign();
   expect(terms[0]!.signal.aborted).toBe(true);
-  await waitUntil("reported", () => host.heard("stuck") === 1);
+  await until("reported", () => a.heard("stuck") === 1);
   // Longer than a ttl: what is held then is held because it is still renewed.
-  const before = host.heard("renewed");
-  await waitUntil("renewed on and on", () => host.heard("renewed") >= before + 5);
+  const before = a.heard("renewed");
+  await until("renewed on and on", () => a.heard("renewed") >= before + 5);
   expect({ elected, held: terms[0]!.isHeld(), terms: terms.length }).toEqual({
     elected: undefined,
     held: true,
     terms: 1,
   });
   body.resolve();
-  expect(await handOver).toBe("released");
-  expect((await campaign).term).toBeGreaterThan(terms[0]!.term);
+  expect(await inTime(handOver)).toBe("released");
+  expect((await inTime(campaign)).term).toBeGreaterThan(terms[0]!.term);
 
   // The candidacy goes on behind the rival; no call that waits outlives the resignation of what it waits for.
   expect(await terms[0]!.resign()).toBe("released");
   expect(await terms[0]!.release()).toBe("released");
   expect(await (await campaign).resign()).toBe("released");
-  await waitUntil("the second term", () => terms.length === 2);
+  await until("the second term", () => terms.length === 2);
   stop.abort();
   await leading;
-  await Promise.all([host.coordinator.close(), rival.coordinator.close()]);
+  await Promise.all([a.coordinator.close(), rival.coordinator.close()]);
 });
 
 test("a new term does not begin before the old body has ended, though the claim is long gone", async () => {
-  const store = new MemoryStore();
-  const { coordinator, heard } = hostOn(store);
+  const { coordinator, heard } = host();
   const [terms, stop, body] = [[] as Leadership[], new AbortController(), Promise.withResolvers<void>()];
   const leading = coordinator.election("shared", { candidate: "host" }).lead(
     async (leadership) => {
@@ -80,17 +104,17 @@ test("a new term does not begin before the old body has ended, though the claim 
     },
     { signal: stop.signal },
   );
-  await waitUntil("the first term", () => terms.length === 1);
+  await until("the first term", () => terms.length === 1);
   store.release({
     resource: { name: "default:election:shared", announce: true },
     owner: terms[0]!.owner,
     timeoutMs: 0,
   });
-  await waitUntil("lost, and reported", () => heard("lost") === 1 && heard("stuck") === 1);
+  await until("lost, and reported", () => heard("lost") === 1 && heard("stuck") === 1);
   expect(terms[0]!.signal.reason).toMatchObject({ code: "LEASE_LOST", reason: "gone" });
   expect({ terms: terms.length, acquired: heard("acquired") }).toEqual({ terms: 1, acquired: 1 });
   body.resolve();
-  await waitUntil("the second term", () => terms.length === 2);
+  await until("the second term", () => terms.length === 2);
   expect(terms[1]!.term).toBeGreaterThan(terms[0]!.term);
   expect(await terms[0]!.resign(), "there is nothing left to hand over").toBe("gone");
   stop.abort();
@@ -99,18 +123,17 @@ test("a new term does not begin before the old body has ended, though the claim 
 });
 
 test("closing ends candidacies, campaigns and observations: none hangs, and each says why", async () => {
-  const store = new MemoryStore();
-  const [host, rival] = [hostOn(store), hostOn(store)];
-  const election = host.coordinator.election("shared", { candidate: "host" });
+  const [a, rival] = [host(), host()];
+  const election = a.coordinator.election("shared", { candidate: "host" });
   const leading = election.lead(aborted as (leadership: Leadership) => Promise<void>);
-  await waitUntil("the term", async () => (await election.leader()) !== null);
+  await until("the term", async () => (await election.leader()) !== null);
   const waiting = rival.coordinator.election("shared", { candidate: "rival" }).lead(() => {});
   const seen: unknown[] = [];
   const observing = (async () => {
     for await (const leader of rival.coordinator.election("shared", { candidate: "-" }).observe())
       seen.push(leader?.candidate);
   })();
-  await waitUntil("in line", () => rival.heard("queued") === 1 && seen.length === 1);
+  await until("in line", () => rival.heard("queued") === 1 && seen.length === 1);
   const ends = [expect(waiting).rejects.toMatchObject({ code: "CLOSED" }), observing];
   await rival.coordinator.close();
   await Promise.all(ends);
@@ -119,13 +142,13 @@ test("closing ends candidacies, campaigns and observations: none hangs, and each
     () => "resolved",
     (error: unknown) => (error as { code?: string }).code,
   );
-  await host.coordinator.close();
+  await a.coordinator.close();
   expect(await end).toBe("CLOSED");
   expect(store.inspect("default:election:shared")).toEqual({ holders: [], line: [] });
 });
 
 test("what a candidate said of itself stays beside what it proclaims", async () => {
-  const { coordinator } = hostOn(new MemoryStore());
+  const { coordinator } = host();
   const election = coordinator.election("shared", { candidate: "host", value: "one" });
   const leadership = await election.campaign({ metadata: { rack: "7" } });
   const originOf = async (): Promise<unknown> => {
@@ -133,7 +156,7 @@ test("what a candidate said of itself stays beside what it proclaims", async () 
     return { sinceMs: holders[0]?.origin?.sinceMs, rack: holders[0]?.origin?.metadata["rack"] };
   };
   const before = await originOf();
-  await waitUntil("a later time", () => Date.now() > (before as { sinceMs: number }).sinceMs);
+  await until("a later time", () => clock.now().wallMs > (before as { sinceMs: number }).sinceMs);
   await leadership.proclaim("two");
   expect(await election.leader()).toMatchObject({ candidate: "host", value: "two" });
   expect(await originOf()).toEqual(before);
