@@ -40,7 +40,7 @@ export default defineConfig({
           // After the rest: these tests measure time. Each file starts servers of its own, and most
           // of its time is waiting for ttls, so more files than cores run side by side.
           sequence: { groupOrder: 2 },
-          maxWorkers: Number(process.env.LEASEHOLD_WORKERS ?? 5),
+          maxWorkers: 5,
           // Servers from the environment are the same for every file.
           fileParallelism: !serversAreGiven,
           // A scenario that the machine spoilt is run again.
