@@ -13,7 +13,8 @@ import { redisClusterForThisFile } from "../servers/for-this-file.ts";
 
 const cluster = await redisClusterForThisFile();
 
-// A server of its own: nobody else's commands are counted. One from the environment may have other clients.
+// A server of its own: nobody else's commands are counted. One from the environment may have other
+// clients.
 let server: RedisServer;
 let monitor: CommandMonitor;
 beforeAll(async () => {
@@ -47,7 +48,10 @@ function coordinatorOn(
   return { coordinator, ear };
 }
 
-/** Has connected and subscribed, and the server knows the scripts: all that only the first call of a process costs. */
+/**
+ * Has connected and subscribed, and the server knows the scripts: all that only the first call of a
+ * process costs.
+ */
 async function warmed(options?: Partial<CoordinatorOptions>): Promise<ReturnType<typeof coordinatorOn>> {
   const made = coordinatorOn(server.url, options);
   const lease = await made.coordinator.lock("warm up").acquire();
