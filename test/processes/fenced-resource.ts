@@ -14,8 +14,8 @@ export interface LoggedAttempt {
 
 /**
  * A counter behind a fencing guard, in this process, for holders in others: what the locks protect.
- * A line is `<id> claim <token>` or `<id> write <token> <value>`; the answer is `<id> ok <value>` or
- * `<id> stale`. Every attempt is logged.
+ * A line is `<id> claim <token>` or `<id> write <token> <value>`; the answer is `<id> ok <value>`,
+ * or `<id> stale`. Every attempt is logged.
  */
 export class FencedResource implements AsyncDisposable {
   readonly attempts: LoggedAttempt[] = [];
