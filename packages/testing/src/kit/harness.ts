@@ -77,8 +77,8 @@ export interface Harness {
   readonly store?: StoreControl;
   /**
    * For how long the machine gave this process or the store no turn, in milliseconds and in all,
-   * since that moment of `process.hrtime.bigint()`. A case that fails in a run that stalled for more
-   * than a tenth of the ttl proves nothing. It says so, and is run again, three times at most.
+   * since that moment of `process.hrtime.bigint()`. A case that fails in a run that stalled for
+   * more than a tenth of the ttl proves nothing. It says so, and is run again, three times at most.
    * Default: there are no stalls, and every failure counts.
    */
   readonly stalledMs?: (sinceNs: bigint) => number;
