@@ -33,8 +33,8 @@ const ownerValue = /^1:([0-9A-Fa-f]{1,64}):([1-9][0-9]{0,14})$/;
 const longestHead = 320;
 
 /**
- * `1:<state>:<owner>:<token>:<attempt>:<fingerprint>:`, then `+` and the body, or `-` for none. The body is as it came: it is
- * never parsed here, so no depth, name or number in it can do anything.
+ * `1:<state>:<owner>:<token>:<attempt>:<fingerprint>:`, then `+` and the body, or `-` for none. The
+ * body is as it came. It is never parsed here, so no depth, name or number in it can do anything.
  */
 export function encodeRecordValue({ state, owner, token, attempt, fingerprint, body }: RecordValue): Buffer {
   const head = `${version}:${state}:${owner}:${token ?? 0n}:${attempt}:${fingerprint}:`;
