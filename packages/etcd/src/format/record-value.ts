@@ -34,7 +34,7 @@ const longestHead = 320;
 
 /**
  * `1:<state>:<owner>:<token>:<attempt>:<fingerprint>:`, then `+` and the body, or `-` for none. The
- * body is as it came: it is never parsed here, so no depth, name or number in it can do anything.
+ * body is as it came. It is never parsed here, so no depth, name or number in it can do anything.
  */
 export function encodeRecordValue({ state, owner, token, attempt, fingerprint, body }: RecordValue): Buffer {
   const head = `${version}:${state}:${owner}:${token ?? 0n}:${attempt}:${fingerprint}:`;
