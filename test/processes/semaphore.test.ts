@@ -15,7 +15,8 @@ import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 const redisServer = await redisForThisFile();
 const etcdServer = await etcdForThisFile();
 
-const ttlMs = 2_000;
+/** Long beside the stalls of a busy machine: a process that gets no turn loses its permits, rightly. */
+const ttlMs = 6_000;
 const permits = 1_000;
 const holdersEach = 50;
 const hourMs = 3_600_000;
