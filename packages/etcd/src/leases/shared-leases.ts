@@ -1,4 +1,4 @@
-import type { Random } from "@leasehold/core";
+import type { Instant, Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import { Deadline, inTime } from "../rpc/deadline.ts";
 import { grantLease, keepLease, listLeaseKeys, revokeLease } from "./lease-requests.ts";
@@ -8,8 +8,10 @@ import { SharedLease } from "./shared-lease.ts";
 /** What a refresh found: the keys on the lease, or null when the store has no such lease. */
 export type LeaseKeys = ReadonlySet<string> | null;
 
-interface Refreshes {
-  running: Promise<LeaseKeys>;
+interface Refresh {
+  readonly startedAt: Instant;
+  readonly keys: Promise<LeaseKeys>;
+  /** The one that follows it, for those for whom this one began too early. */
   next?: Promise<LeaseKeys>;
 }
 
@@ -35,7 +37,7 @@ export class SharedLeases {
   readonly #others = new Map<string, SharedLease>();
   readonly #granting = new Map<number, Promise<SharedLease>>();
   readonly #keeping = new Map<SharedLease, Promise<boolean>>();
-  readonly #refreshing = new Map<SharedLease, Refreshes>();
+  readonly #refreshing = new Map<SharedLease, Refresh>();
   #closed = false;
 
   /** `onGone`: a lease that claims may hang on was found to be gone. */
@@ -117,21 +119,19 @@ export class SharedLeases {
    * the same as a revocation right after a sound renewal, and found by the next; or by expiry, and
    * then our own deadline, which is always earlier, has passed before the answers came.
    *
-   * Who asks while a refresh runs shares the next one, not that one: its list may have been made
-   * before the claim that is asked about was written.
+   * `since`: what is asked about was in the store by then. Whoever asks while a refresh runs shares
+   * it if it began later than that, and the next one if not: its list may have been made before.
+   * To wait for the next one in any case would be to wait for two: on a store that takes longer for
+   * a refresh than half of what a renewal may take, no renewal would ever be answered, though every
+   * refresh is.
    */
-  refresh(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
+  refresh(lease: SharedLease, since: Instant, timeoutMs: number): Promise<LeaseKeys> {
     const refreshes = this.#refreshing.get(lease);
-    if (refreshes === undefined) {
-      const running = this.#refresh(lease, timeoutMs);
-      this.#refreshing.set(lease, { running });
-      this.#advanceAfter(lease, running);
-      return running;
-    }
-    refreshes.next ??= refreshes.running.then(
-      () => this.#refresh(lease, timeoutMs),
-      () => this.#refresh(lease, timeoutMs),
-    );
+    if (refreshes === undefined) return this.#start(lease, timeoutMs);
+    const { startedAt, keys } = refreshes;
+    if (startedAt.monoMs > since.monoMs) return inTime(this.#calls.clock, keys, timeoutMs);
+    const start = (): Promise<LeaseKeys> => this.#start(lease, timeoutMs);
+    refreshes.next ??= keys.then(start, start);
     return inTime(this.#calls.clock, refreshes.next, timeoutMs);
   }
 
@@ -161,22 +161,19 @@ export class SharedLeases {
     await Promise.allSettled(revoked);
   }
 
+  #start(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
+    const refresh: Refresh = { startedAt: this.#calls.now(), keys: this.#refresh(lease, timeoutMs) };
+    this.#refreshing.set(lease, refresh);
+    const ended = (): void => {
+      if (this.#refreshing.get(lease) === refresh) this.#refreshing.delete(lease);
+    };
+    refresh.keys.then(ended, ended);
+    return refresh.keys;
+  }
+
   async #refresh(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
     const [alive, keys] = await Promise.all([this.keep(lease, timeoutMs), this.list(lease, timeoutMs)]);
     return alive ? keys : null;
-  }
-
-  #advanceAfter(lease: SharedLease, running: Promise<LeaseKeys>): void {
-    const ended = (): void => {
-      const next = this.#refreshing.get(lease)?.next;
-      if (next === undefined) {
-        this.#refreshing.delete(lease);
-        return;
-      }
-      this.#refreshing.set(lease, { running: next });
-      this.#advanceAfter(lease, next);
-    };
-    running.then(ended, ended);
   }
 
   #grant(ttlMs: number, timeoutMs: number): Promise<SharedLease> {

@@ -20,7 +20,13 @@ beforeEach(() => {
 function claim(ticket: number, weight = 1, capacity = 1): OwnClaim {
   const key = keys.claim("r", capacity, weight, ticket);
   const place = { resource: "r", owner: ownerOf(ticket), key, capacity, weight };
-  const seen = { granted: false, evicted: false, askedAt: systemClock.now(), proof: lease.proof };
+  const seen = {
+    granted: false,
+    evicted: false,
+    writtenBy: systemClock.now(),
+    askedAt: systemClock.now(),
+    proof: lease.proof,
+  };
   return { ...place, ticket: BigInt(ticket), lease, ...seen };
 }
 

@@ -16,6 +16,8 @@ export interface OwnClaim extends ClaimName {
    * it stays true.
    */
   evicted: boolean;
+  /** When the acquire was answered: from then on it is in the store. */
+  readonly writtenBy: Instant;
   /** When it was last acquired, or asked to be renewed. */
   askedAt: Instant;
   /** Its last acknowledgement. Its lease may have been refreshed since, without it. */

@@ -168,7 +168,8 @@ class Acquisition {
     if (!claims.has(this.#record)) return { kind: "granted", ...acknowledged };
     const askedAt = this.#parts.calls.now();
     const place = { resource, owner, key, capacity, weight, ticket, lease };
-    const claim = this.#claim({ ...place, granted: false, evicted: false, askedAt, proof });
+    const times = { writtenBy: askedAt, askedAt };
+    const claim = this.#claim({ ...place, granted: false, evicted: false, ...times, proof });
     claim.granted ||= ahead + weight <= capacity || watches.add(claim, ahead, revision);
     if (claim.granted) return { kind: "granted", ...acknowledged };
     // A lease's end deletes its keys, and the watch tells: nobody has to ask when those ahead may

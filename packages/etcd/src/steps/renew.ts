@@ -1,9 +1,8 @@
-import type { CallOptions, RenewAnswer, RenewRequest } from "@leasehold/core";
+import type { CallOptions, Instant, Proof, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
 import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import type { OwnClaim } from "../line/own-claim.ts";
-import type { Proof } from "@leasehold/core";
 import { readClaim, readLine } from "../line/read-line.ts";
 import { toLeaseholdError } from "../rpc/failure.ts";
 import type { LineClaim } from "../line/line.ts";
@@ -39,7 +38,8 @@ export async function renewClaims(
 class Renewal {
   readonly #parts: Parts;
   readonly #deadline: Deadline;
-  readonly #refreshes = new Map<SharedLease, Promise<Refresh>>();
+  /** By lease: what the last of them is good for, and what it finds. */
+  readonly #refreshes = new Map<SharedLease, { since: Instant; refresh: Promise<Refresh> }>();
   readonly #fronts = new Map<string, Promise<ReadonlySet<bigint>>>();
 
   constructor(parts: Parts, deadline: Deadline) {
@@ -63,8 +63,9 @@ class Renewal {
     }
     claim.askedAt = calls.now();
     const [{ keys, proof }, granted] = await Promise.all([
-      this.#refresh(claim.lease),
-      claim.granted || this.#isFront(claim),
+      this.#refresh(claim.lease, claim.writtenBy),
+      // Whether it is granted by now is worth a look, and not the renewal: a push may tell as well.
+      claim.granted || this.#isFront(claim).catch(() => false),
     ]);
     if (keys === null) return this.#offLease(claim);
     // An eviction has moved it; or the list, the leader's own view, lags behind a claim that
@@ -97,7 +98,10 @@ class Renewal {
     if (before === undefined) return this.#gone(mine);
     // Its lease is one that nobody may keep alive.
     if (before.record.evicted) return this.#evicted(mine);
-    const { keys, proof } = await this.#refresh(this.#parts.leases.withId(before.leaseId));
+    const { keys, proof } = await this.#refresh(
+      this.#parts.leases.withId(before.leaseId),
+      this.#parts.calls.now(),
+    );
     // Only a key that is there after its lease was refreshed has been refreshed, and only if no
     // eviction has moved it.
     const now = await this.#seen(request);
@@ -119,15 +123,18 @@ class Renewal {
     return found?.record.owner === owner ? found : undefined;
   }
 
-  #refresh(lease: SharedLease): Promise<Refresh> {
-    let refresh = this.#refreshes.get(lease);
-    if (refresh === undefined) {
-      refresh = this.#parts.leases.refresh(lease, this.#deadline.leftMs).then((keys) => {
-        if (lease.ours) this.#parts.sweeper.listed(keys);
-        return { keys, proof: lease.proof };
-      });
-      this.#refreshes.set(lease, refresh);
-    }
+  /**
+   * A refresh that shows what was in the store at `since`: one for all claims of the batch, mostly.
+   */
+  #refresh(lease: SharedLease, since: Instant): Promise<Refresh> {
+    const known = this.#refreshes.get(lease);
+    if (known !== undefined && known.since.monoMs >= since.monoMs) return known.refresh;
+    const { leases, sweeper } = this.#parts;
+    const refresh = leases.refresh(lease, since, this.#deadline.leftMs).then((keys) => {
+      if (lease.ours) sweeper.listed(keys);
+      return { keys, proof: lease.proof };
+    });
+    this.#refreshes.set(lease, { since, refresh });
     return refresh;
   }
 
