@@ -50,7 +50,7 @@ async function openThroughLink(): Promise<{
 testBackend(
   "redis cluster",
   {
-    ttlMs: 600,
+    ttlMs: 1_000,
     concurrent: true,
     open: async () => redisBackend(connect()),
     openThroughLink,

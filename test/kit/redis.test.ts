@@ -24,7 +24,7 @@ afterAll(async () => {
 testBackend(
   "redis",
   {
-    ttlMs: 600,
+    ttlMs: 1_000,
     concurrent: true,
     open: async () => redisBackend(server.url),
     openThroughLink: async () => {

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 
 import { ownRedis } from "./own-redis.ts";
 import { beginRequest, begunBy, finishOf } from "./requests.ts";
+import { patienceMs } from "../stall/index.ts";
 
 const { server, admin } = await ownRedis();
 
@@ -67,18 +68,22 @@ describe("what others wrote under the key of a record", () => {
       const { idempotency } = backend;
       const heard: Degradation[] = [];
       backend.onDegraded((degradation) => heard.push(degradation));
-      const request = beginRequest("foreign");
+      // A script that looks through 10 MB takes a while on a busy machine.
+      const patient = { timeoutMs: patienceMs };
+      const request = beginRequest("foreign", patient);
       const run = begunBy(request, await idempotency.begin(request));
       await spoil();
       const before = await stored();
 
+      const other = { ...patient, fingerprint: "b".repeat(64), watched: true };
+      const taken = { ...patient, token: null, outcome: "released", body: null } as const;
       const calls = [
         () => idempotency.begin(request),
-        () => idempotency.begin(beginRequest("foreign", { watched: true })),
-        () => idempotency.begin(beginRequest("foreign", { fingerprint: "b".repeat(64), watched: true })),
+        () => idempotency.begin(beginRequest("foreign", { ...patient, watched: true })),
+        () => idempotency.begin(beginRequest("foreign", other)),
         () => idempotency.extend(run),
-        () => idempotency.finish(finishOf(run)),
-        () => idempotency.finish(finishOf(run, { token: null, outcome: "released", body: null })),
+        () => idempotency.finish(finishOf(run, patient)),
+        () => idempotency.finish(finishOf(run, taken)),
       ];
       for (const call of calls) {
         const failing = call();
