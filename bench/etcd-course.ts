@@ -3,7 +3,10 @@ import { Etcd3, type Watcher } from "etcd3";
 import type { Course, Worker } from "./measure.ts";
 import { ourLock, workerCount } from "./our-lock.ts";
 
-/** The floor: a raw Txn that puts a key on a lease, a delete of it, and a token that goes around by puts and watches. */
+/**
+ * The floor: a raw Txn that puts a key on a lease, a delete of it, and a token that goes around by
+ * puts and watches.
+ */
 export async function etcdCourse(hosts: string, run: string): Promise<Course> {
   const client = new Etcd3({ hosts: hosts.split(",") });
   const { ID: lease } = await client.leaseClient.leaseGrant({ TTL: "60" });

@@ -76,7 +76,10 @@ function stopAfter(course: Course, server: { stop(): Promise<void> }): Course {
   return { ...course, close };
 }
 
-/** Floor and lock by turns, so that what the machine does meanwhile meets both; the ratio is that of the medians. */
+/**
+ * Floor and lock by turns, so that what the machine does meanwhile meets both; the ratio is that of
+ * the medians.
+ */
 async function compareThroughput(course: Course, inFlight: number, seconds: number): Promise<void> {
   const slice = seconds / (2 * roundsEach + 1);
   const measured = { floor: new Samples(), ours: new Samples() };

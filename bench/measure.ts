@@ -56,7 +56,10 @@ export interface HandOvers {
   readonly turns: readonly number[];
 }
 
-/** How long a worker keeps it: long enough for the last one to be in line again, so that no joining is measured. */
+/**
+ * How long a worker keeps it: long enough for the last one to be in line again, so that no joining
+ * is measured.
+ */
 const holdMs = 3;
 
 /** Lets all workers of a contender hand it around for so long. */

@@ -2,7 +2,9 @@ import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import type { Course, Worker } from "./measure.ts";
 import { ourLock, workerCount } from "./our-lock.ts";
 
-/** The floor: a chain of promises, which is what a mutex without lease, deadline or token comes to. */
+/**
+ * The floor: a chain of promises, which is what a mutex without lease, deadline or token comes to.
+ */
 export async function memoryCourse(run: string): Promise<Course> {
   const store = new MemoryStore();
   const tails = new Map<string, Promise<void>>();

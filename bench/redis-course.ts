@@ -6,7 +6,10 @@ import { ourLock, workerCount } from "./our-lock.ts";
 const compareAndDelete =
   "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
-/** The floor: SET NX PX with EVALSHA compare-and-delete, and a token that goes around by LPUSH and BLPOP. */
+/**
+ * The floor: SET NX PX with EVALSHA compare-and-delete, and a token that goes around by LPUSH and
+ * BLPOP.
+ */
 export async function redisCourse(url: string, run: string): Promise<Course> {
   const connect = (): Redis => new Redis(url, { maxRetriesPerRequest: 0 });
   const client = connect();

@@ -15,8 +15,8 @@ const root = join(import.meta.dirname, "..");
 const hangingMs = 120_000;
 
 /**
- * Runs a file of this repository as its own process, on the packages' sources, without colours. SIGKILLed, and an error,
- * when it hangs.
+ * Runs a file of this repository as its own process, on the packages' sources, without colours.
+ * SIGKILLed, and an error, when it hangs.
  */
 export async function runNode(
   file: string,

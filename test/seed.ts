@@ -1,4 +1,5 @@
-// Every property that fails prints its seed. With it in LEASEHOLD_SEED a run draws what that run drew.
+// Every property that fails prints its seed. With it in LEASEHOLD_SEED a run draws what that run
+// drew.
 const seed = process.env.LEASEHOLD_SEED;
 if (seed) {
   const { default: fc } = await import("fast-check");

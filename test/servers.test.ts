@@ -16,7 +16,8 @@ function client(url: string): Redis {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
   });
-  // A server that is killed under its client is the point here: commands report it, the event need not.
+  // A server that is killed under its client is the point here: commands report it, the event need
+  // not.
   redis.on("error", () => {});
   cleanups.push(async () => redis.disconnect());
   return redis;

@@ -25,7 +25,9 @@ const grants = [
 let server: EtcdServer;
 let root: Etcd3;
 
-/** Makes the role as `role.md` says; where there is no etcdctl, by the calls that its commands make. */
+/**
+ * Makes the role as `role.md` says; where there is no etcdctl, by the calls that its commands make.
+ */
 beforeAll(async () => {
   server = await startEtcd({ log: () => {} });
   if (!server.canSabotage) return;

@@ -72,7 +72,8 @@ test("a client that was handed over: its retries and its breaker touch none of o
   const backend = etcdBackend(client, { minTtlMs: 1_000 });
   await backend.leases.acquire(request("warm", { timeoutMs: 5_000 }));
 
-  // Its own policy would repeat an unanswered transaction three times, then shut the host out for five seconds.
+  // Its own policy would repeat an unanswered transaction three times, then shut the host out for
+  // five seconds.
   for (let i = 0; i < 4; i++) {
     const lost = proxy.cutAfterNextRequest({
       match: (chunk) => chunk.includes("handed"),

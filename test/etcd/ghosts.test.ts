@@ -15,7 +15,10 @@ afterAll(() => etcd.close());
 
 const target = ((url) => ({ host: url.hostname, port: Number(url.port) }))(new URL(hosts[0]!));
 
-/** What a delayed acquire of `owner` does when it is carried out at last: a key of this process, on its shared lease. */
+/**
+ * What a delayed acquire of `owner` does when it is carried out at last: a key of this process, on
+ * its shared lease.
+ */
 async function carryOut(name: string, owner: string, leaseOf: string): Promise<void> {
   const [claim] = await claimsOf(etcd, leaseOf);
   const key = Buffer.from(claim!.key.toString().replace(leaseOf, name));

@@ -44,7 +44,10 @@ function open(): { backend: Backend; told: Degradation[] } {
 
 let names = 0;
 
-/** Begins a record, lets `spoil` write over its keys, and expects every call to refuse it, and to leave it as it is. */
+/**
+ * Begins a record, lets `spoil` write over its keys, and expects every call to refuse it, and to
+ * leave it as it is.
+ */
 async function expectRefused(spoil: (record: string) => Promise<unknown>, calls = 3): Promise<void> {
   const { backend, told } = open();
   const record = `hostile-${process.pid}-${names++}`;

@@ -46,7 +46,10 @@ async function startProxy(): Promise<FaultProxy> {
 const ownerOf = async (record: string): Promise<string | undefined> =>
   (await keyAt(etcd, ownerKey(record)))?.value.toString();
 
-/** Holds the first request that has `match` in it, and gives what delivers it, although its caller has long given up. */
+/**
+ * Holds the first request that has `match` in it, and gives what delivers it, although its caller
+ * has long given up.
+ */
 function holdRequest(proxy: FaultProxy, match: (chunk: Buffer) => boolean): { deliver: () => Promise<void> } {
   proxy.hold("toServer", { match, limit: 1 });
   const held = proxy.until(({ bytes }) => bytes.toServer.held > 0).then(() => proxy.bytes.toServer.held);
@@ -61,7 +64,10 @@ function holdRequest(proxy: FaultProxy, match: (chunk: Buffer) => boolean): { de
   };
 }
 
-/** A begin that is carried out when its caller has given up: on the lease of this process that claims and others are on. */
+/**
+ * A begin that is carried out when its caller has given up: on the lease of this process that
+ * claims and others are on.
+ */
 async function carryOut(record: string, owner: string, onLeaseOf: string): Promise<void> {
   const { lease } = (await keyAt(etcd, ownerKey(onLeaseOf)))!;
   const { lease: retention } = (await keyAt(etcd, recordKey(onLeaseOf)))!;

@@ -70,7 +70,8 @@ test("a waiter whose lease was revoked is told at once, by the watch, and never 
 });
 
 test("a ttl that the server would stretch is refused, with the server's minimum, and leaves no lease", async () => {
-  // These servers grant a second at least; a ttl of theirs is never stretched. So a server with slow elections is asked.
+  // These servers grant a second at least; a ttl of theirs is never stretched. So a server with
+  // slow elections is asked.
   const { startEtcd } = await import("../servers/index.ts");
   await using slow = await startEtcd({ heartbeatMs: 300, electionMs: 3_000, log: () => {} });
   if (!slow.canSabotage) return;

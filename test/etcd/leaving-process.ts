@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { createCoordinator } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 
-// A process of its own, since the promise is about its end: nothing but a pending wait keeps it alive.
+// A process of its own, since the promise is about its end: nothing but a pending wait keeps it
+// alive.
 const [, , host = "", scenario = ""] = process.argv;
 const backend = etcdBackend({ hosts: host });
 const coordinator = createCoordinator({ backend, ttlMs: 20_000 });

@@ -89,7 +89,10 @@ test("a close in the middle of an acquire settles it, and leaves a lease only to
   for (const id of await leasesOf(etcd)) await etcd.leaseClient.leaseRevoke({ ID: id });
 });
 
-/** Lets a process do its part up to its message, then the server its own, and says how long the process took to end. */
+/**
+ * Lets a process do its part up to its message, then the server its own, and says how long the
+ * process took to end.
+ */
 /** Fails unless the process exits by itself, long before a claim of it could have expired. */
 async function expectExit(scenario: string, sabotage = async (): Promise<void> => {}): Promise<void> {
   const child = fork(new URL("leaving-process.ts", import.meta.url), [server.hosts[0]!, scenario], {

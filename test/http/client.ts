@@ -22,7 +22,10 @@ export interface Call {
   readonly onData?: (chunk: Buffer) => void;
 }
 
-/** A client that does nothing of its own accord: no pool, no redirect, no retry. Rejects when the connection breaks. */
+/**
+ * A client that does nothing of its own accord: no pool, no redirect, no retry. Rejects when the
+ * connection breaks.
+ */
 export function call(
   url: string,
   { method = "POST", path = "/charges", ...rest }: Call = {},

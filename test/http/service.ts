@@ -17,13 +17,19 @@ export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cookies?: readonly string[];
-  /** Bytes and strings as they are, anything else as JSON; undefined: none. An async iterable is streamed. */
+  /**
+   * Bytes and strings as they are, anything else as JSON; undefined: none. An async iterable is
+   * streamed.
+   */
   readonly body?: unknown;
 }
 
 export type Handle = (ask: Ask) => Promise<Reply>;
 
-/** The options that do not depend on a framework's request. The scope is always the header `x-tenant`, and the operation. */
+/**
+ * The options that do not depend on a framework's request. The scope is always the header
+ * `x-tenant`, and the operation.
+ */
 export type ServiceOptions = Omit<IdempotencyKeyOptions<never, never>, "scope" | "fingerprint"> & {
   readonly onEvent?: HttpEventListener;
 };

@@ -9,7 +9,8 @@ import { afterAll, describe, it } from "vitest";
 import { etcdForThisFile } from "../servers/for-this-file.ts";
 import { stalls } from "../stall/index.ts";
 
-// A server of its own, which the kit breaks. Its elections are quick, so that it grants leases of one second.
+// A server of its own, which the kit breaks. Its elections are quick, so that it grants leases of
+// one second.
 const server = await etcdForThisFile();
 const control = new Etcd3({ hosts: server.hosts });
 const proxies: AsyncDisposable[] = [];
@@ -43,8 +44,8 @@ testBackend(
         heal: () => proxy.pass(),
         holdRequests: () => {
           proxy.hold("toServer", { match: names("default:lock:"), limit: 1 });
-          // What is held before the caller gives up is the request; behind it comes its cancellation, which may not
-          // overtake it in the server.
+          // What is held before the caller gives up is the request; behind it comes its
+          // cancellation, which may not overtake it in the server.
           requestBytes = proxy
             .until(({ bytes }) => bytes.toServer.held > 0)
             .then(() => proxy.bytes.toServer.held);
@@ -56,7 +57,8 @@ testBackend(
           proxy.release("toServer", { bytes });
           await proxy.until(() => proxy.bytes.toServer.delivered >= delivered + bytes);
         },
-        // A keepalive names a lease, not a resource; whatever the process says next, it hears no answer to it.
+        // A keepalive names a lease, not a resource; whatever the process says next, it hears no
+        // answer to it.
         loseReplyTo: (call, resource) =>
           proxy.cutAfterNextRequest(
             call === "renew" ? {} : { match: names(resource), isReply: endsHttp2Response },

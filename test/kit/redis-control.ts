@@ -3,7 +3,10 @@ import { redisBackend } from "@leasehold/redis";
 import type { StoreControl } from "@leasehold/testing";
 import { Redis, type Cluster } from "ioredis";
 
-/** What of a resource may stay: the hash with its last ticket, and marks of the departed. Both expire. */
+/**
+ * What of a resource may stay: the hash with its last ticket, and marks of the departed. Both
+ * expire.
+ */
 const mayStay = new Set(["last", "marks"]);
 
 /** Hands on the data of a Redis, behind the backend's back. */

@@ -6,7 +6,10 @@ interface Address {
   readonly port: number;
 }
 
-/** The way to a Redis, or to each node of a cluster, that can be sabotaged: proxies, and what their bytes mean. */
+/**
+ * The way to a Redis, or to each node of a cluster, that can be sabotaged: proxies, and what their
+ * bytes mean.
+ */
 export interface RedisLink extends AsyncDisposable {
   readonly link: Link;
   readonly proxies: readonly FaultProxy[];
@@ -19,7 +22,8 @@ export async function redisLink(targets: readonly Address[]): Promise<RedisLink>
     cut: () => each((proxy) => proxy.blackhole()),
     slow: (ms) => each((proxy) => proxy.latency(ms)),
     heal: () => each((proxy) => proxy.pass()),
-    // Only the connection that carries scripts, and only the one there is now: the client gives it up and makes another.
+    // Only the connection that carries scripts, and only the one there is now: the client gives it
+    // up and makes another.
     holdRequests: () =>
       each((proxy) => proxy.hold("toServer", { match: (chunk) => chunk.includes("evalsha"), limit: 1 })),
     newConnectionsPass: () => {},
@@ -31,14 +35,16 @@ export async function redisLink(targets: readonly Address[]): Promise<RedisLink>
         held.map((proxy, i) => proxy.until(({ bytes }) => bytes.toServer.delivered > (before[i] ?? 0))),
       );
     },
-    // The keys of a resource live on one node: its proxy sees the request, and the others wait for nothing.
+    // The keys of a resource live on one node: its proxy sees the request, and the others wait for
+    // nothing.
     loseReplyTo: (_call, resource) =>
       Promise.any(
         proxies.map((proxy) =>
           proxy.cutAfterNextRequest({ match: (chunk) => chunk.includes(`{${encodeName(resource)}}`) }),
         ),
       ),
-    // The subscriber has a connection of its own, and a push is the first thing it says that names a claim.
+    // The subscriber has a connection of its own, and a push is the first thing it says that names
+    // a claim.
     dropPushes: () =>
       each((proxy) => proxy.hold("toClient", { match: (chunk) => chunk.includes("message") })),
   };

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 
-/** One thing that somebody does. `slot` is who: at any time it has one owner, and at most one claim. */
+/**
+ * One thing that somebody does. `slot` is who: at any time it has one owner, and at most one claim.
+ */
 export type Command = { readonly slot: number } & (
   | { readonly do: "acquire"; readonly weight: number; readonly queue: boolean; readonly ttlMs: number }
   | { readonly do: "acquire with another capacity" | "renew" | "renew another ticket" | "release" | "evict" }

@@ -10,14 +10,18 @@ export interface ModelClaim {
   evicted: boolean;
 }
 
-/** What the store must answer to one who joins. `ticket`: of a live claim; null where a new, higher one is drawn. */
+/**
+ * What the store must answer to one who joins. `ticket`: of a live claim; null where a new, higher
+ * one is drawn.
+ */
 export type Joining =
   | { readonly kind: "granted" | "queued"; readonly ticket: bigint | null }
   | { readonly kind: "refused"; readonly reason: "held" | "full" | "shape" };
 
 /**
- * One line, as its users understand it: live claims in order of their tickets, of which the longest prefix that fits in the
- * capacity is granted. Nothing is recorded and nothing is cached, so it has none of the ways in which a store may err.
+ * One line, as its users understand it: live claims in order of their tickets, of which the longest
+ * prefix that fits in the capacity is granted. Nothing is recorded and nothing is cached, so it has
+ * none of the ways in which a store may err.
  */
 export class LineModel {
   readonly capacity: number;

@@ -17,7 +17,10 @@ export interface StoreUnderTest {
 
 const timeoutMs = 5_000;
 
-/** Runs a script on a line of its own, and holds each answer, and the line after it, against the model. */
+/**
+ * Runs a script on a line of its own, and holds each answer, and the line after it, against the
+ * model.
+ */
 export async function runScript(store: StoreUnderTest, script: Script): Promise<void> {
   const run = new ScriptRun(store, script);
   try {
@@ -33,7 +36,10 @@ class ScriptRun {
   readonly #model: LineModel;
   readonly #resource = `model-${randomUUID()}`;
   readonly #owners = new Map<number, string>();
-  /** Whether the store has taken a step since time passed: only then has it granted what became free. */
+  /**
+   * Whether the store has taken a step since time passed: only then has it granted what became
+   * free.
+   */
   #settled = true;
   readonly #pushes: GrantPush[] = [];
   readonly #granted = new Set<bigint>();
@@ -180,8 +186,8 @@ class ScriptRun {
   }
 
   /**
-   * What is answered before the death depends on when it comes; what stands after it does not. False: the line has no room
-   * for it.
+   * What is answered before the death depends on when it comes; what stands after it does not.
+   * False: the line has no room for it.
    */
   async #dieInLine(command: Extract<Command, { do: "die in line" }>): Promise<boolean> {
     const { slot, weight, follower, followerWeight } = command;

@@ -48,7 +48,8 @@ test.each(subjects)(
     expect(isLeaseholdError(lease.signal.reason, "LEASE_LOST")).toBe(true);
     expect({ aborts, losses }).toEqual({ aborts: 1, losses: ["expired"] });
 
-    // Final: what lay in the sockets meanwhile does not revive it, and the name can be had again at once.
+    // Final: what lay in the sockets meanwhile does not revive it, and the name can be had again at
+    // once.
     await using again = await lock.acquire();
     expect(lease.isHeld()).toBe(false);
     expect(again.fencingToken).toBeGreaterThan(lease.fencingToken);

@@ -7,7 +7,10 @@ import { compileCache } from "../compile-cache.ts";
 import { killOnExit } from "../servers/kill-on-exit.ts";
 import { LateError, patienceMs, stalls } from "../stall/index.ts";
 
-/** One line that a child said: see `worker-io.ts`. Token and time fields are decimal text, being bigints. */
+/**
+ * One line that a child said: see `worker-io.ts`. Token and time fields are decimal text, being
+ * bigints.
+ */
 export interface Message {
   readonly type: string;
   readonly [field: string]: unknown;
@@ -24,8 +27,8 @@ interface Listener {
 }
 
 /**
- * A worker process under the test's control. What it says is kept, so nothing can be missed between two waits. It never
- * outlives the test: disposing kills it, also when it is stopped.
+ * A worker process under the test's control. What it says is kept, so nothing can be missed between
+ * two waits. It never outlives the test: disposing kills it, also when it is stopped.
  */
 export class Child implements AsyncDisposable {
   readonly messages: Message[] = [];
@@ -44,8 +47,9 @@ export class Child implements AsyncDisposable {
   constructor(script: string, args: object) {
     this.#script = script;
     const path = fileURLToPath(new URL(script, import.meta.url));
-    // Commands go over the channel of `process.send`: a pipe on stdin that is read would keep the process alive. Messages
-    // come by a pipe of their own, so that whatever a library prints is seen for what it is.
+    // Commands go over the channel of `process.send`: a pipe on stdin that is read would keep the
+    // process alive. Messages come by a pipe of their own, so that whatever a library prints is
+    // seen for what it is.
     this.#process = spawn(process.execPath, ["--conditions=@leasehold/source", path, JSON.stringify(args)], {
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
       env: { ...process.env, ...compileCache, NODE_OPTIONS: "" },
@@ -70,7 +74,9 @@ export class Child implements AsyncDisposable {
     return this.#output;
   }
 
-  /** Warnings and unhandled rejections that it reported, and half a line from one that was killed. */
+  /**
+   * Warnings and unhandled rejections that it reported, and half a line from one that was killed.
+   */
   get troubles(): readonly Message[] {
     return this.messages.filter(({ type }) => type === "trouble");
   }
@@ -81,8 +87,8 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * The first message of this type, said or to come. Throws with what was said instead when the child ends, or when
-   * it hangs.
+   * The first message of this type, said or to come. Throws with what was said instead when the
+   * child ends, or when it hangs.
    */
   async heard(type: string): Promise<Message> {
     const said = this.messages.find((message) => message.type === type);
@@ -134,7 +140,8 @@ export class Child implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      // A stopped process takes SIGKILL as well, but not every supervisor between us and it passes that on.
+      // A stopped process takes SIGKILL as well, but not every supervisor between us and it passes
+      // that on.
       this.kill("SIGCONT");
       this.kill("SIGKILL");
     }

@@ -16,7 +16,10 @@ interface Held {
   readonly response: ServerResponse;
 }
 
-/** What the circuits of the tests guard: a server in this process, which works, fails or hangs as it is told. */
+/**
+ * What the circuits of the tests guard: a server in this process, which works, fails or hangs as it
+ * is told.
+ */
 export class CircuitDependency implements AsyncDisposable {
   readonly arrivals: Arrival[] = [];
   /** To these nodes it answers 503. */

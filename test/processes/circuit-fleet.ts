@@ -94,7 +94,10 @@ export class CircuitFleet implements AsyncDisposable {
     await waitUntil("calls that go through", enough);
   }
 
-  /** Until each of these nodes' breakers says so. Answers when the last one began to, on `process.hrtime.bigint()`. */
+  /**
+   * Until each of these nodes' breakers says so. Answers when the last one began to, on
+   * `process.hrtime.bigint()`.
+   */
   async allAre(
     state: string,
     options: { among?: readonly Child[]; governedBy?: string } = {},

@@ -186,7 +186,8 @@ async function expectCallsOutliveTheStore(
   await waitUntil("local breakers govern", async () =>
     (await fleet.counts()).every(({ governedBy }) => governedBy === "local"),
   );
-  // What a node was told last it believes for the staleness that it bears, and its own place in line for a ttl.
+  // What a node was told last it believes for the staleness that it bears, and its own place in
+  // line for a ttl.
   const aloneMs = expectWithin("alone", maxStalenessMs + 2 * ttlMs, { fromNs: killedNs });
   figures.push(`alone ${round(aloneMs)} after its death`);
   await fleet.allAre("closed");

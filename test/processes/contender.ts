@@ -27,13 +27,15 @@ export interface Contention {
 }
 
 /**
- * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases, and again, without a
- * pause, until it is over. The value is read and written in two steps, so that two holders at once would lose an update.
+ * One worker: acquires, claims the resource on first touch, adds one to what it holds, releases,
+ * and again, without a pause, until it is over. The value is read and written in two steps, so that
+ * two holders at once would lose an update.
  */
 export async function contend(lock: Lock, resource: Resource, isOver: () => boolean): Promise<Contention> {
   const grants: GrantRecord[] = [];
   let unknown = 0;
-  // The contract allows it on a store that is slow to answer: it is counted, and exclusion must hold all the same.
+  // The contract allows it on a store that is slow to answer: it is counted, and exclusion must
+  // hold all the same.
   const orUnknown = (error: unknown): null => {
     if (!isLeaseholdError(error, "OUTCOME_UNKNOWN")) throw error;
     unknown += 1;

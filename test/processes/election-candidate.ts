@@ -17,8 +17,8 @@ export interface CandidateArgs {
 
 const workMs = 10;
 
-// Stands for election, and writes to a guarded resource while it leads: see election-scenario.ts. Nobody listens to its events:
-// no loss and no outage may become an unhandled rejection by that.
+// Stands for election, and writes to a guarded resource while it leads: see election-scenario.ts.
+// Nobody listens to its events: no loss and no outage may become an unhandled rejection by that.
 reportTroubles();
 const { store, namespace, ttlMs, candidate, port } = workerArgs<CandidateArgs>();
 const coordinator = createCoordinator({ backend: await openBackend(store), namespace, ttlMs });
@@ -34,7 +34,10 @@ function look(leadership: Leadership): boolean {
   return held;
 }
 
-/** Writes whatever its look says, as a process does that was stopped right after the look. The resource must refuse. */
+/**
+ * Writes whatever its look says, as a process does that was stopped right after the look. The
+ * resource must refuse.
+ */
 async function serve(leadership: Leadership): Promise<void> {
   const { term, signal } = leadership;
   // Stopped for a whole ttl before it could look: then it never led, as far as anybody can tell.

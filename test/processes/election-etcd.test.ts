@@ -43,7 +43,8 @@ async function expectFailover(skip: TestContext["skip"]): Promise<void> {
   const tookMs = expectWithin("the failover", 3 * ttlMs, { fromNs: killedAtNs, toNs: second.atNs });
   console.log(`etcd leader and elected leader killed together, ttl ${ttlMs} ms: ${Math.round(tookMs)} ms`);
 
-  // A change of the cluster's leader alone costs nobody its term; two members that are left would not survive another.
+  // A change of the cluster's leader alone costs nobody its term; two members that are left would
+  // not survive another.
   await member!.start();
   await scenario.linedUp();
   await cluster.members[await leadingMember(cluster)]!.kill();

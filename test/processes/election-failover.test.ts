@@ -53,7 +53,8 @@ async function expectFailovers(name: string, store: StoreSpec): Promise<void> {
   await scenario.finish();
 
   const lags: number[] = [];
-  // No more terms than kills: a leader that gets no turn for a ttl would lose its term, and an observer miss one.
+  // No more terms than kills: a leader that gets no turn for a ttl would lose its term, and an
+  // observer miss one.
   checkUnstalled(ttlMs / 2, startedAtNs, () => {
     const { terms } = scenario;
     expect(terms).toHaveLength(kills + 2);

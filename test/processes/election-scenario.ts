@@ -19,7 +19,9 @@ export interface Term {
   readonly atNs: bigint;
 }
 
-/** Candidates and observers in processes of their own, around one election and a guarded resource. */
+/**
+ * Candidates and observers in processes of their own, around one election and a guarded resource.
+ */
 export class ElectionScenario implements AsyncDisposable {
   readonly ttlMs: number;
   readonly observers: readonly Child[];
@@ -62,7 +64,9 @@ export class ElectionScenario implements AsyncDisposable {
     return scenario;
   }
 
-  /** Another candidate, which stands from now on; by a way of its own to the store, if one is given. */
+  /**
+   * Another candidate, which stands from now on; by a way of its own to the store, if one is given.
+   */
   async add(store: StoreSpec = this.#store): Promise<Child> {
     const candidate = `candidate-${this.#all.length}`;
     const { port } = this.resource;
@@ -112,12 +116,16 @@ export class ElectionScenario implements AsyncDisposable {
   async killAll({ leader }: Term): Promise<void> {
     const waiting = [...this.#living].filter((candidate) => candidate !== leader);
     await Promise.all(waiting.map((candidate) => this.kill(candidate)));
-    // What they leave in the line lives up to a ttl longer: if the leader's claim ended first, a dead candidate would lead.
+    // What they leave in the line lives up to a ttl longer: if the leader's claim ended first, a
+    // dead candidate would lead.
     await this.linedUp();
     await this.kill(leader);
   }
 
-  /** Kills a leader, and answers with the next term and how long it took to begin: three ttls at most. */
+  /**
+   * Kills a leader, and answers with the next term and how long it took to begin: three ttls at
+   * most.
+   */
   async killLeader({ leader, term }: Term): Promise<Term & { readonly afterMs: number }> {
     const killedAtNs = await this.kill(leader);
     const next = await this.termAfter(term);
@@ -126,7 +134,10 @@ export class ElectionScenario implements AsyncDisposable {
     return { ...next, afterMs };
   }
 
-  /** Until this leader has made so many more writes. It is late, if it leads no more: nobody has disturbed it. */
+  /**
+   * Until this leader has made so many more writes. It is late, if it leads no more: nobody has
+   * disturbed it.
+   */
   async serves({ leader, term }: Pick<Term, "leader" | "term">, looks: number): Promise<void> {
     const count = (): number => looksOf(leader).filter((look) => look.token === term).length;
     const enough = count() + looks;

@@ -135,7 +135,8 @@ describe.each(subjects)("%s", (name, { shared }) => {
       await waitUntil("the resign resolves", isSaid);
       const resigned = leading.leader.all("resigned").at(-1)!;
       const span = { fromNs: BigInt(String(resigned["atNs"])), toNs: next.atNs };
-      // Renewed after a third at the latest: two thirds are left before the store could have granted by itself.
+      // Renewed after a third at the latest: two thirds are left before the store could have
+      // granted by itself.
       tookMs.push(expectWithin("the hand-over", ownTtlMs / 2, span));
     }
     await scenario.finish();

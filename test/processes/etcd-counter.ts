@@ -4,7 +4,10 @@ import { Etcd3 } from "etcd3";
 
 import type { GuardedResource } from "./contender.ts";
 
-/** A counter that lives in etcd, behind a fence in the same etcd: every write is one transaction with the fence's compare. */
+/**
+ * A counter that lives in etcd, behind a fence in the same etcd: every write is one transaction
+ * with the fence's compare.
+ */
 export class EtcdCounter implements GuardedResource {
   readonly #client: Etcd3;
   readonly #guard: EtcdFencingGuard;

@@ -22,13 +22,16 @@ const ttlMs = 5_000;
 const processes = 4;
 const workersEach = 8;
 const workers = processes * workersEach;
-/** So many make a run: each of the 32 workers has had the lock many times, however long that takes. */
+/**
+ * So many make a run: each of the 32 workers has had the lock many times, however long that takes.
+ */
 const enoughGrants = { memory: 12_800, redis: 3_200, etcd: 640 };
 
 test("memory: 32 workers in one process exclude each other", async () => {
   await using resource = await FencedResource.listen();
   await using coordinator = createCoordinator({ backend: memoryBackend(), ttlMs });
-  // A turn of the event loop between claim and write, as a remote resource would take: here the others get their chance.
+  // A turn of the event loop between claim and write, as a remote resource would take: here the
+  // others get their chance.
   const access = {
     claim: async (token: bigint) => (await turn(), resource.attempt("claim", token)),
     write: async (token: bigint, value: number) => (await turn(), resource.attempt("write", token, value)),
@@ -116,12 +119,14 @@ function assertExclusive(
   expect(checkTokenOrder(inGrantOrder.map(({ token }) => token))).toEqual([]);
   const claimed = resource.attempts.filter(({ operation, accepted }) => operation === "claim" && accepted);
   expect(checkTokenOrder(claimed.map(({ token }) => token))).toEqual([]);
-  // Only a holder that gets no turn for a ttl loses its lease, and only such a one is refused, or does not write.
+  // Only a holder that gets no turn for a ttl loses its lease, and only such a one is refused, or
+  // does not write.
   judge(() => {
     expect(byWorker).toHaveLength(workers);
     expect(overlap.tokens).toBe(grants.length);
     expect(fenced.refused).toBe(0);
-    // The same run seen by the resource: each holder claimed once and wrote once, and no update was lost.
+    // The same run seen by the resource: each holder claimed once and wrote once, and no update was
+    // lost.
     expect(fenced.accepted).toBe(2 * grants.length);
     expect(resource.value).toBe(grants.length);
     expect(jain).toBeGreaterThanOrEqual(0.99);

@@ -17,7 +17,9 @@ function live(store: StoreSpec, namespace: string, scenario: ExitArgs["scenario"
   return new Child("worker-exit.ts", { store, namespace, ttlMs, scenario } satisfies ExitArgs);
 }
 
-/** After "closed" the process ends by itself, with nothing of ours left and nothing to complain of. */
+/**
+ * After "closed" the process ends by itself, with nothing of ours left and nothing to complain of.
+ */
 async function expectCleanEnd(child: Child): Promise<void> {
   const { left } = await child.heard("closed");
   expect(await child.ending()).toEqual(clean);

@@ -5,7 +5,10 @@ import { staleToken } from "@leasehold/core";
 
 import type { GuardedResource } from "./contender.ts";
 
-/** A holder's access to a `FencedResource` in another process. Both calls throw `STALE_TOKEN` when the token is. */
+/**
+ * A holder's access to a `FencedResource` in another process. Both calls throw `STALE_TOKEN` when
+ * the token is.
+ */
 export class FencedClient implements GuardedResource {
   readonly #socket: Socket;
   readonly #pending = new Map<string, (answer: string[]) => void>();

@@ -13,9 +13,9 @@ export interface LoggedAttempt {
 }
 
 /**
- * A counter behind a fencing guard, in this process, for holders in others: what the locks protect. A line is
- * `<id> claim <token>` or `<id> write <token> <value>`; the answer is `<id> ok <value>` or `<id> stale`. Every attempt is
- * logged.
+ * A counter behind a fencing guard, in this process, for holders in others: what the locks protect.
+ * A line is `<id> claim <token>` or `<id> write <token> <value>`; the answer is `<id> ok <value>`,
+ * or `<id> stale`. Every attempt is logged.
  */
 export class FencedResource implements AsyncDisposable {
   readonly attempts: LoggedAttempt[] = [];
@@ -28,7 +28,8 @@ export class FencedResource implements AsyncDisposable {
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
-      // A client that is killed resets its connection, which is what the tests are about. The reader passes that on.
+      // A client that is killed resets its connection, which is what the tests are about. The
+      // reader passes that on.
       socket.on("error", () => {});
       createInterface({ input: socket })
         .on("error", () => {})

@@ -5,7 +5,9 @@ import { FencedResource } from "./fenced-resource.ts";
 import type { Calls, IdempotencyWorkerArgs } from "./idempotency-worker.ts";
 import type { StoreSpec } from "./store-spec.ts";
 
-/** Processes that make calls under idempotency keys, and the resource that their handlers write to. */
+/**
+ * Processes that make calls under idempotency keys, and the resource that their handlers write to.
+ */
 export class IdempotencyScenario implements AsyncDisposable {
   readonly resource: FencedResource;
   readonly workers: readonly Child[];

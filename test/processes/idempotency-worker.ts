@@ -24,7 +24,8 @@ export interface Calls {
   readonly end?: "completes" | "fails" | "releases";
 }
 
-// Makes calls under idempotency keys, each handler writing once to a guarded resource: see idempotency.test.ts.
+// Makes calls under idempotency keys, each handler writing once to a guarded resource: see
+// idempotency.test.ts.
 reportTroubles();
 const { store, namespace, leaseMs, port } = workerArgs<IdempotencyWorkerArgs>();
 const coordinator = createCoordinator({ backend: await openBackend(store), namespace, ttlMs: leaseMs });

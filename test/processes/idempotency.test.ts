@@ -101,7 +101,8 @@ async function expectOneExecution(store: StoreSpec): Promise<void> {
       conflict === "wait" ? ["charged once"] : ["charged once", "IDEMPOTENCY_IN_PROGRESS"],
     );
     const others = ended.map(({ value, code }) => value ?? code).filter((end) => !expected.has(String(end)));
-    // A store that gets no turn for as long as a call may take leaves some of them without an answer.
+    // A store that gets no turn for as long as a call may take leaves some of them without an
+    // answer.
     checkUnstalled(1_000, startedAtNs, () => expect(others).toEqual([]));
     expect(scenario.effects, "at the resource").toHaveLength(round + 1);
   }

@@ -32,7 +32,8 @@ describe.each(subjects)("%s", (name, store) => {
     const lastRenewedNs = renewals.toSorted((a, b) => Number(a - b)).at(-1) ?? 0n;
     const span = { fromNs: lastRenewedNs, toNs: atNs(next) };
     const tookMs = expectWithin("the takeover", 2 * ttlMs, span);
-    // The renewal reached the store before its holder heard so: by a round trip, and by a stall if there was one then.
+    // The renewal reached the store before its holder heard so: by a round trip, and by a stall if
+    // there was one then.
     const beforeNs = lastRenewedNs - BigInt(ttlMs) * 1_000_000n;
     const earliestMs = ttlMs - ttlMs / 8 - stalls.stalledMs(beforeNs, atNs(next));
     expect(tookMs, "let in before the store could know that the holder is dead").toBeGreaterThan(earliestMs);

@@ -3,7 +3,10 @@ import { Redis } from "ioredis";
 
 import type { GuardedResource } from "./contender.ts";
 
-/** A counter that lives in Redis, behind a fence in the same Redis: every step on it runs behind the guard. */
+/**
+ * A counter that lives in Redis, behind a fence in the same Redis: every step on it runs behind the
+ * guard.
+ */
 export class RedisCounter implements GuardedResource {
   readonly #client: Redis;
   readonly #guard: RedisFencingGuard;

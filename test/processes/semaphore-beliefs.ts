@@ -14,8 +14,8 @@ export interface Peak {
 }
 
 /**
- * The most permits that were believed held at once. A lease that is lost stays lost, so one that was held at its first look
- * and at its last was held all the time between.
+ * The most permits that were believed held at once. A lease that is lost stays lost, so one that
+ * was held at its first look and at its last was held all the time between.
  */
 export function peakOf(claims: Iterable<WeightedClaim>): Peak {
   const spans = new Map<bigint, { weight: number; firstNs: bigint; lastNs: bigint }>();

@@ -19,7 +19,8 @@ export interface SemaphoreArgs {
 /** No claim takes more than a twentieth, so that many hold at once. */
 const share = 20;
 
-// Many holders of one semaphore, each for a moment and for a number of permits drawn anew: see semaphore.test.ts.
+// Many holders of one semaphore, each for a moment and for a number of permits drawn anew: see
+// semaphore.test.ts.
 reportTroubles();
 const { store, namespace, ttlMs, permits, holders, skewMs } = workerArgs<SemaphoreArgs>();
 const coordinator = createCoordinator({
@@ -44,7 +45,10 @@ function look(lease: Lease, weight: number): void {
   say("held", { token: lease.fencingToken, weight, atNs });
 }
 
-/** Null: it lost patience, and left the line; or its place there; or nobody knows, and any grant is given back. */
+/**
+ * Null: it lost patience, and left the line; or its place there; or nobody knows, and any grant is
+ * given back.
+ */
 async function acquire(weight: number): Promise<Lease | null> {
   const patience = Math.random() > 0.2 ? undefined : AbortSignal.timeout(Math.floor(Math.random() * 50));
   try {
@@ -58,8 +62,9 @@ async function acquire(weight: number): Promise<Lease | null> {
 }
 
 /**
- * The contract allows a call to end so on a store that is slow to answer: what it did is then undone by the store within
- * a ttl. It is counted, and no failure: that the permits are conserved all the same is what the test shows.
+ * The contract allows a call to end so on a store that is slow to answer: what it did is then
+ * undone by the store within a ttl. It is counted, and no failure: that the permits are conserved
+ * all the same is what the test shows.
  */
 async function orUnknown<T>(call: Promise<T>): Promise<T | null> {
   try {
@@ -82,7 +87,8 @@ async function holdAgainAndAgain(): Promise<void> {
       await sleep(5 + Math.random() * 15);
       look(lease, weight);
     } catch (error) {
-      // Said as "lost", and judged by the test: a machine that gives this process no turn for a ttl costs it the lease.
+      // Said as "lost", and judged by the test: a machine that gives this process no turn for a ttl
+      // costs it the lease.
       if (!isLeaseholdError(error, "LEASE_LOST")) throw error;
     }
     if (hanging) {

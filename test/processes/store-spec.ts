@@ -8,8 +8,8 @@ export type StoreSpec =
   | { readonly kind: "etcd"; readonly hosts: readonly string[] };
 
 /**
- * A backend of its own on the store, on the system's clock or another. Clients are loaded only as needed: a process on memory
- * must not depend on them.
+ * A backend of its own on the store, on the system's clock or another. Clients are loaded only as
+ * needed: a process on memory must not depend on them.
  */
 export async function openBackend(store: StoreSpec, options: { clock?: Clock } = {}): Promise<Backend> {
   switch (store.kind) {

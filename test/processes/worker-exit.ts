@@ -32,7 +32,8 @@ const coordinator = createCoordinator({
   ttlMs,
   graceMs: 1_000,
   waitMs: 60_000,
-  // The test waits for "queued" only; the others tell what happened instead, should it wait in vain.
+  // The test waits for "queued" only; the others tell what happened instead, should it wait in
+  // vain.
   onEvent: (event) => say(event.type, event.type === "degraded" ? { reason: event.reason } : {}),
 });
 const lock = coordinator.lock("shared");
@@ -67,8 +68,8 @@ switch (scenario) {
 }
 if (scenario !== "forget") await coordinator.close();
 const closedAtNs = process.hrtime.bigint();
-// Closing a socket takes some turns of the event loop, and ioredis gives one that is dead already 100 ms to do so. Turns, not
-// a timer, which would be one of those looked for.
+// Closing a socket takes some turns of the event loop, and ioredis gives one that is dead already
+// 100 ms to do so. Turns, not a timer, which would be one of those looked for.
 let left = ours();
 while (left.length > 0 && process.hrtime.bigint() - closedAtNs < graceNs) {
   await turn();

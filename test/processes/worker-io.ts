@@ -11,8 +11,9 @@ export function workerArgs<T>(): T {
 }
 
 /**
- * Says one line to the test. Written through to the pipe before this returns: it is not lost when the process is stopped
- * or killed right after, and leaves no handle behind that could keep the process alive. Bigints become decimal text.
+ * Says one line to the test. Written through to the pipe before this returns: it is not lost when
+ * the process is stopped or killed right after, and leaves no handle behind that could keep the
+ * process alive. Bigints become decimal text.
  */
 export function say(type: string, fields: object = {}): void {
   const text = JSON.stringify({ type, ...fields }, (_, value: unknown) =>
@@ -29,10 +30,13 @@ process.on("message", (command) => {
   else waiting(command);
 });
 process.channel?.unref();
-// Libraries look at them on first use, which opens a pipe each: not now one and then the other, but here.
+// Libraries look at them on first use, which opens a pipe each: not now one and then the other, but
+// here.
 void [process.stdout, process.stderr];
 
-/** The next command of the test, one at a time. Keeps the process alive only while it is waited for. */
+/**
+ * The next command of the test, one at a time. Keeps the process alive only while it is waited for.
+ */
 export async function nextCommand<T = unknown>(): Promise<T> {
   if (commands.length === 0) {
     process.channel?.ref();
@@ -44,8 +48,8 @@ export async function nextCommand<T = unknown>(): Promise<T> {
 }
 
 /**
- * Reports what must not happen in any child, unhandled rejections and warnings (Node's own news aside), and when the
- * machine gave this one no turn.
+ * Reports what must not happen in any child, unhandled rejections and warnings (Node's own news
+ * aside), and when the machine gave this one no turn.
  */
 export function reportTroubles(): void {
   beatHeart((stall) => say("stalled", stall));

@@ -65,8 +65,8 @@ async function openResource(): Promise<GuardedResource> {
 }
 
 /**
- * Spins until the clock jumps, which is the test's SIGSTOP, and looks at the lease right there: no timer, no reply and no
- * other callback of this process has had its turn in between.
+ * Spins until the clock jumps, which is the test's SIGSTOP, and looks at the lease right there: no
+ * timer, no reply and no other callback of this process has had its turn in between.
  */
 function lookAfterGap(held: Lease): void {
   let atNs = process.hrtime.bigint();

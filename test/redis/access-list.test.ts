@@ -102,7 +102,8 @@ test("everything works for a user with the rights of acl.txt, and nothing was re
   const log = ((await admin.call("ACL", "LOG")) as string[][]).map(
     (entry) => entry[entry.indexOf("object") + 1],
   );
-  // ioredis introduces itself, and does without. The guarded script's own command is left to its author.
+  // ioredis introduces itself, and does without. The guarded script's own command is left to its
+  // author.
   expect(log.filter((command) => !command?.startsWith("client"))).toEqual(["incr"]);
 });
 

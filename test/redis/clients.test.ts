@@ -120,7 +120,8 @@ describe.each(clients)("%s", (_, make) => {
 
 test("a resent request gets the same answer, and says that a copy may still be on its way", async () => {
   await using proxy = await startFaultProxy({ target: server.address });
-  // The defaults of ioredis: what is in flight when the connection is lost is sent again on the next one.
+  // The defaults of ioredis: what is in flight when the connection is lost is sent again on the
+  // next one.
   const client = new Redis(proxy.port, proxy.host);
   client.on("error", () => {});
   onTestFinished(() => client.disconnect());

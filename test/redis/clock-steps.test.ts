@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { scripts } from "../../packages/redis/src/scripts/script.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 
-// The server's clock is set by running the scripts with another one: in the place where they ask for the time.
+// The server's clock is set by running the scripts with another one: in the place where they ask
+// for the time.
 let server: RedisServer;
 let client: Redis;
 beforeAll(async () => {

@@ -32,7 +32,8 @@ describe("tickets", () => {
 
   test("grow when the last one is ahead of the server's clock, and keep their last digit", async () => {
     const { leases } = open();
-    // A failover to a server whose clock is behind: the last ticket is from the future, and beyond 15 digits.
+    // A failover to a server whose clock is behind: the last ticket is from the future, and beyond
+    // 15 digits.
     const last = 8999999999999999n;
     await admin.hset("leasehold:{ahead}", "last", `${last}0000000000000`);
     const tickets: bigint[] = [];
@@ -71,7 +72,8 @@ test("no key is ever without an end, whatever the steps, and each lives as long 
 describe("a server out of memory", () => {
   test("refuses new claims whole; those it has are renewed, speak, are evicted and released", async () => {
     const { leases } = open();
-    // Somebody waits on the grant that the release pushes: else it would be given back, sooner or later than the last look.
+    // Somebody waits on the grant that the release pushes: else it would be given back, sooner or
+    // later than the last look.
     leases.onGrant({ granted: () => true, lookAgain: () => {} });
     const alone = lockRequest("alone");
     const [holder, waiter] = [lockRequest("line"), lockRequest("line")];

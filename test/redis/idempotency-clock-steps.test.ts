@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { scripts } from "../../packages/redis/src/scripts/script.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 
-// As in clock-steps.test.ts: the server's clock is set in the place where the scripts ask for the time.
+// As in clock-steps.test.ts: the server's clock is set in the place where the scripts ask for the
+// time.
 let server: RedisServer;
 let client: Redis;
 beforeAll(async () => {

@@ -189,7 +189,8 @@ describe("lost replies", () => {
 
   test("a client that sends twice by itself executes once, and hears the one answer", async () => {
     await using proxy = await startFaultProxy({ target: server.address });
-    // The defaults of ioredis: what is in flight when the connection is lost is sent again on the next one.
+    // The defaults of ioredis: what is in flight when the connection is lost is sent again on the
+    // next one.
     const client = new Redis(proxy.port, proxy.host);
     client.on("error", () => {});
     onTestFinished(() => client.disconnect());

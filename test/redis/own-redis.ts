@@ -4,8 +4,8 @@ import { afterAll, beforeEach } from "vitest";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 
 /**
- * A Redis for one test file alone, empty before each test, and an operator's way to it. One from the environment may be others':
- * then the tests are skipped, and say so.
+ * A Redis for one test file alone, empty before each test, and an operator's way to it. One from
+ * the environment may be others': then the tests are skipped, and say so.
  */
 export async function ownRedis(): Promise<{ readonly server: RedisServer; readonly admin: Redis }> {
   const server = await startRedis();

@@ -3,7 +3,8 @@ import type { SerializedError, TestModule, TestRunEndReason, TestSpecification, 
 import { closingLine, tally, type Tally } from "./tally.ts";
 
 /**
- * Vitest's default reporter, and after it every test that was skipped, by name, and last of all one plain line,
+ * Vitest's default reporter, and after it every test that was skipped, by name, and last of all one
+ * plain line,
  * `N passed, N failed, N skipped`.
  */
 export default class ClosingLineReporter extends DefaultReporter {
@@ -14,7 +15,8 @@ export default class ClosingLineReporter extends DefaultReporter {
   override onInit(vitest: Vitest): void {
     super.onInit(vitest);
     this.#vitest = vitest;
-    // The servers are stopped, and may report, after the run's end: only at exit is the line sure to be the last one.
+    // The servers are stopped, and may report, after the run's end: only at exit is the line sure
+    // to be the last one.
     if (!vitest.config.watch) process.once("exit", (code) => this.#printAtExit(code));
   }
 
@@ -34,7 +36,8 @@ export default class ClosingLineReporter extends DefaultReporter {
   }
 
   #printAtExit(code: number): void {
-    // A run that ends badly without a failed test (no file matched, servers that did not start) must not read as green.
+    // A run that ends badly without a failed test (no file matched, servers that did not start)
+    // must not read as green.
     if (code !== 0 && this.#tally.failed === 0) this.#tally.failed = 1;
     if (this.#started || code !== 0) print(this.#tally);
   }

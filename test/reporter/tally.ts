@@ -9,12 +9,14 @@ export interface Tally {
 }
 
 /**
- * Counts a run. A file that did not load, a hook that failed and an error outside every test count as failed, and so
- * does each test that such a failure kept from running: vitest calls those "skipped", but nobody declared them so.
+ * Counts a run. A file that did not load, a hook that failed and an error outside every test count
+ * as failed, and so does each test that such a failure kept from running: vitest calls those
+ * "skipped", but nobody declared them so.
  *
  * @param modules the test files as vitest hands them to its reporters
  * @param unhandledErrors how many errors no test caught
- * @param namePattern the pattern given with `-t`, if any: a test that it left out was not skipped, only not asked for
+ * @param namePattern the pattern given with `-t`, if any: a test that it left out was not skipped,
+ * only not asked for
  */
 export function tally(modules: readonly TestModule[], unhandledErrors: number, namePattern?: RegExp): Tally {
   const result: Tally = { passed: 0, failed: unhandledErrors, skipped: [] };

@@ -10,8 +10,9 @@ export interface SeenCommand {
 }
 
 /**
- * Counts what clients ask of one Redis, by its own MONITOR: each command once, in the order in which the server took them.
- * What scripts call is left out (the server marks it `lua`), and so is what this monitor itself sends.
+ * Counts what clients ask of one Redis, by its own MONITOR: each command once, in the order in
+ * which the server took them. What scripts call is left out (the server marks it `lua`), and so is
+ * what this monitor itself sends.
  */
 export class CommandMonitor implements AsyncDisposable {
   readonly #control: Redis;
@@ -29,7 +30,10 @@ export class CommandMonitor implements AsyncDisposable {
     });
   }
 
-  /** Only commands that pass `filter` are counted; default all, for a server of which nobody else knows. */
+  /**
+   * Only commands that pass `filter` are counted; default all, for a server of which nobody else
+   * knows.
+   */
   static async watch(
     url: string,
     filter: (command: SeenCommand) => boolean = () => true,
@@ -38,7 +42,9 @@ export class CommandMonitor implements AsyncDisposable {
     return new CommandMonitor(control, await control.monitor(), filter);
   }
 
-  /** The commands since the last call. Everything that the server has taken by now is among them. */
+  /**
+   * The commands since the last call. Everything that the server has taken by now is among them.
+   */
   async since(): Promise<SeenCommand[]> {
     const { promise, resolve } = Promise.withResolvers<SeenCommand[]>();
     const id = randomUUID();

@@ -4,7 +4,8 @@ export type Counts = Readonly<Record<string, number>>;
 const sample = /^grpc_server_(started|msg_received)_total\{(.*)\} (\S+)$/gm;
 
 /**
- * Counts what clients ask of one etcd, by the server's own metrics. `Txn: 1` is one call; `Watch: 1` one stream opened, and
+ * Counts what clients ask of one etcd, by the server's own metrics. `Txn: 1` is one call; `Watch:
+ * 1` one stream opened, and
  * `"Watch messages": 2` what was said on streams.
  */
 export class GrpcCounter {

@@ -14,7 +14,10 @@ export class Ear {
     return this.#counts.get(type) ?? 0;
   }
 
-  /** Resolves when `count` events of this type were heard in all. The test's own time limit bounds it. */
+  /**
+   * Resolves when `count` events of this type were heard in all. The test's own time limit bounds
+   * it.
+   */
   heard(type: LeaseholdEvent["type"], count: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = (): void => {
@@ -28,7 +31,10 @@ export class Ear {
   }
 }
 
-/** One after the other, `count` acquires join the line for `name`, each only when the one before it stands there. */
+/**
+ * One after the other, `count` acquires join the line for `name`, each only when the one before it
+ * stands there.
+ */
 export async function lineUp(
   coordinator: Coordinator,
   ear: Ear,
@@ -39,7 +45,8 @@ export async function lineUp(
   const waits: Promise<Lease>[] = [];
   for (let index = 1; index <= count; index += 1) {
     const wait = coordinator.lock(name).acquire();
-    // Handled here too: one that fails early must not end the process before the test has looked at it.
+    // Handled here too: one that fails early must not end the process before the test has looked at
+    // it.
     wait.catch(() => {});
     waits.push(wait);
     await Promise.race([ear.heard("queued", before + index), wait]);
@@ -47,7 +54,10 @@ export async function lineUp(
   return waits;
 }
 
-/** The line moves in the order in which it was joined, one lease at a time, each with a higher token. */
+/**
+ * The line moves in the order in which it was joined, one lease at a time, each with a higher
+ * token.
+ */
 export async function passAlong(
   waits: readonly Promise<Lease>[],
 ): Promise<{ order: number[]; tokens: bigint[] }> {

@@ -14,7 +14,8 @@ import { beginRequest, begunBy, finishOf } from "../redis/requests.ts";
 import { startRedis, type RedisServer } from "../servers/index.ts";
 import { CommandMonitor } from "./command-monitor.ts";
 
-// A server of its own: nobody else's commands are counted. One from the environment may have other clients.
+// A server of its own: nobody else's commands are counted. One from the environment may have other
+// clients.
 let server: RedisServer;
 let monitor: CommandMonitor;
 beforeAll(async () => {
@@ -95,7 +96,10 @@ test("extending, taking over and being fenced are one command each", async () =>
   expect(await monitor.counts(), "a late end").toEqual({ evalsha: 1 });
 });
 
-/** One process executes, two others have 100 callers each who wait for it. Commands are counted from when all is quiet. */
+/**
+ * One process executes, two others have 100 callers each who wait for it. Commands are counted from
+ * when all is quiet.
+ */
 async function crowd(): Promise<{
   end: (result: string | Error) => void;
   first: Promise<unknown>;

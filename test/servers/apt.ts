@@ -16,7 +16,10 @@ export function aptPackage(program: string): string {
   return packages[program] ?? program;
 }
 
-/** Installs the package of this program, unless it is on PATH by now. One at a time: dpkg has one lock. */
+/**
+ * Installs the package of this program, unless it is on PATH by now. One at a time: dpkg has one
+ * lock.
+ */
 export function aptInstall(program: string): Promise<void> {
   const done = queue.then(async () => {
     if (findProgram(program)) return;
@@ -34,8 +37,8 @@ export function aptInstall(program: string): Promise<void> {
 }
 
 async function aptGet(args: string[]): Promise<void> {
-  // RUNLEVEL=1 keeps Debian from starting the service. Where it does so all the same, nothing is disturbed: ours
-  // never use the standard ports.
+  // RUNLEVEL=1 keeps Debian from starting the service. Where it does so all the same, nothing is
+  // disturbed: ours never use the standard ports.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   await promisify(execFile)("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=120", ...args], { env });
 }

@@ -19,7 +19,10 @@ export interface ContainerRecipe {
 const pullWithinMs = 180_000;
 const imageObstacles = new Map<string, Promise<string | undefined>>();
 
-/** Why this image cannot be run by Docker here, or undefined if it can; pulls it if need be. Asked once per image. */
+/**
+ * Why this image cannot be run by Docker here, or undefined if it can; pulls it if need be. Asked
+ * once per image.
+ */
 export function dockerObstacle(image: string): Promise<string | undefined> {
   const known = imageObstacles.get(image) ?? findObstacle(image);
   imageObstacles.set(image, known);
@@ -59,7 +62,8 @@ export async function runContainer(
       for (const binding of published.flat()) binding.HostIp = "127.0.0.1";
     }
 
-    // From here on and not from when it is ready: what is interrupted while it starts must not stay either.
+    // From here on and not from when it is ready: what is interrupted while it starts must not stay
+    // either.
     protected override async containerCreated(id: string): Promise<void> {
       callOff = killOnExit(() =>
         spawnSync("docker", ["rm", "--force", "--volumes", id], { stdio: "ignore" }),
@@ -80,7 +84,8 @@ export async function runContainer(
     const started = await definition.start();
     return { container: client.container.getById(started.getId()), remove };
   } catch (error) {
-    // Testcontainers removes one that did not become ready, and leaves one that could not even be started.
+    // Testcontainers removes one that did not become ready, and leaves one that could not even be
+    // started.
     await remove().catch(callOff);
     throw error;
   }

@@ -18,7 +18,10 @@ export interface EtcdServer extends ManagedServer {
 export interface EtcdOptions {
   /** How often a leader says that it lives. Default 50 ms. */
   heartbeatMs?: number;
-  /** How long without a leader's word until an election. Default 500 ms; etcd grants leases of at least 1.5 times that, rounded up to seconds. */
+  /**
+   * How long without a leader's word until an election. Default 500 ms; etcd grants leases of at
+   * least 1.5 times that, rounded up to seconds.
+   */
   electionMs?: number;
   /** Default 1. */
   members?: number;
@@ -37,7 +40,8 @@ function etcdKind(): ServerKind {
 }
 
 /**
- * Starts an etcd of its own for the caller, whose data survives `kill`. On rung "urls" it is the one of
+ * Starts an etcd of its own for the caller, whose data survives `kill`. On rung "urls" it is the
+ * one of
  * `LEASEHOLD_ETCD_HOSTS` (separated by commas).
  */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> {
@@ -88,14 +92,18 @@ async function etcdRecipes(options: EtcdOptions): Promise<ServerRecipe[]> {
       ],
       ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
       ...["--heartbeat-interval", String(heartbeatMs), "--election-timeout", String(electionMs)],
-      // What is lost is only what a crash of the machine would lose; a killed server has it in the kernel's cache.
+      // What is lost is only what a crash of the machine would lose; a killed server has it in the
+      // kernel's cache.
       "--unsafe-no-fsync",
     ],
     isReady: isHealthy,
   }));
 }
 
-/** Whether an etcd answers at this address now, by a question that its members must agree on. Does not throw. */
+/**
+ * Whether an etcd answers at this address now, by a question that its members must agree on. Does
+ * not throw.
+ */
 export async function isHealthy({ host, port }: Address): Promise<boolean> {
   try {
     const response = await fetch(`http://${host}:${port}/health`, { signal: AbortSignal.timeout(1000) });

@@ -7,14 +7,18 @@ import { startRedisCluster, type RedisCluster } from "./redis-cluster.ts";
 import { answersPing, startRedis, type RedisOptions, type RedisServer } from "./redis.ts";
 
 /**
- * A Redis for the test file that calls this at its top level, stopped after the file's last test. Files run side by side,
- * and none sees another's keys, load or sabotage. On rung "urls" it is everybody's: look at `canSabotage` first.
+ * A Redis for the test file that calls this at its top level, stopped after the file's last test.
+ * Files run side by side, and none sees another's keys, load or sabotage. On rung "urls" it is
+ * everybody's: look at `canSabotage` first.
  */
 export async function redisForThisFile(options?: RedisOptions): Promise<RedisServer> {
   return untilTheFileEnds(await startRedis(options), answersPing);
 }
 
-/** The same with a Redis Cluster. It takes two seconds to form, so only files that need one ask for it. */
+/**
+ * The same with a Redis Cluster. It takes two seconds to form, so only files that need one ask for
+ * it.
+ */
 export async function redisClusterForThisFile(
   options?: Pick<RedisOptions, "persistence">,
 ): Promise<RedisCluster> {

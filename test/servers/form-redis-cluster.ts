@@ -4,7 +4,10 @@ import { waitUntil } from "./wait-until.ts";
 
 const slots = 16_384;
 
-/** Makes one cluster of these empty nodes, or waits for one that they form already; returns when all say it is ok. */
+/**
+ * Makes one cluster of these empty nodes, or waits for one that they form already; returns when all
+ * say it is ok.
+ */
 export async function formRedisCluster(nodes: readonly Address[]): Promise<void> {
   const clients = nodes.map(
     ({ host, port }) => new Redis({ host, port, maxRetriesPerRequest: 3, commandTimeout: 5000 }),

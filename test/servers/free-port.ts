@@ -1,19 +1,21 @@
 import { createServer } from "node:net";
 
-// Ports lie below the ranges from which kernels take those of outgoing connections (Linux from 32768), so that nobody
-// gets a server's port by chance while that server is down. Redis Cluster's bus is 10000 above its node's port.
+// Ports lie below the ranges from which kernels take those of outgoing connections (Linux from
+// 32768), so that nobody gets a server's port by chance while that server is down. Redis Cluster's
+// bus is 10000 above its node's port.
 const lowest = 12_000;
 const count = 4_000;
 const claimOffset = 5_000;
 const busOffset = 10_000;
 
 /**
- * A port of 127.0.0.1 that is free now, as is the one 10000 above it, and that no process of any test run gets before
- * this one ends. Throws when it finds none.
+ * A port of 127.0.0.1 that is free now, as is the one 10000 above it, and that no process of any
+ * test run gets before this one ends. Throws when it finds none.
  *
- * The claim is a socket that listens 5000 above, until this process ends. To look whether the port is free would not
- * do: test files run side by side, and another worker would take the port between the look and the server's start, or
- * while a test keeps its server down. Whatever kills this process ends the claim.
+ * The claim is a socket that listens 5000 above, until this process ends. To look whether the port
+ * is free would not do: test files run side by side, and another worker would take the port between
+ * the look and the server's start, or while a test keeps its server down. Whatever kills this
+ * process ends the claim.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt += 1) {

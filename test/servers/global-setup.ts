@@ -2,8 +2,9 @@ import { startEtcd } from "./etcd.ts";
 import { startRedis } from "./redis.ts";
 
 /**
- * Finds the rung of each kind of server once for the whole run, by starting one, and says it: the workers inherit what
- * was found, and none of them asks Docker for images again. Each test file then starts its own servers.
+ * Finds the rung of each kind of server once for the whole run, by starting one, and says it: the
+ * workers inherit what was found, and none of them asks Docker for images again. Each test file
+ * then starts its own servers.
  */
 export default async function setup(): Promise<void> {
   const lines: string[] = [];

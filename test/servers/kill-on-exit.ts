@@ -1,8 +1,8 @@
 const kills = new Set<() => void>();
 
 /**
- * Runs `kill`, which must not be asynchronous, when this process exits or is ended by SIGINT, SIGTERM or SIGHUP.
- * The returned function calls that off.
+ * Runs `kill`, which must not be asynchronous, when this process exits or is ended by SIGINT,
+ * SIGTERM or SIGHUP. The returned function calls that off.
  */
 export function killOnExit(kill: () => void): () => void {
   if (kills.size === 0) listen();
@@ -28,8 +28,9 @@ function unlisten(): void {
 function onSignal(signal: NodeJS.Signals): void {
   killAll();
   unlisten();
-  // Listening took the signal's own effect away, so it is sent once more, without us. To look whether anybody else
-  // listens would not do: libraries (signal-exit is one) listen too, and end the process only if nobody else does.
+  // Listening took the signal's own effect away, so it is sent once more, without us. To look
+  // whether anybody else listens would not do: libraries (signal-exit is one) listen too, and end
+  // the process only if nobody else does.
   process.kill(process.pid, signal);
 }
 

@@ -1,6 +1,6 @@
 /**
- * How a server was come by: addresses from the environment, a container, a program found on PATH, or one that
- * was just installed with apt.
+ * How a server was come by: addresses from the environment, a container, a program found on PATH,
+ * or one that was just installed with apt.
  */
 export type Rung = "urls" | "docker" | "path" | "apt";
 
@@ -22,7 +22,10 @@ export interface ManagedServer extends AsyncDisposable {
   resume(): Promise<void>;
   /** SIGKILL; returns when it is dead. */
   kill(): Promise<void>;
-  /** Starts it again after `kill`, with the data that its persistence kept; returns when it is ready. */
+  /**
+   * Starts it again after `kill`, with the data that its persistence kept; returns when it is
+   * ready.
+   */
   start(): Promise<void>;
   /** `kill` and `start`; with `wipe` it comes back empty. */
   restart(options?: { wipe?: boolean }): Promise<void>;
@@ -36,7 +39,10 @@ export interface ServerRecipe {
   readonly program: string;
   readonly image: string;
   readonly port: number;
-  /** Its arguments. It shall listen on `bindHost` at the recipe's port, and keep its files in `dataDir`. */
+  /**
+   * Its arguments. It shall listen on `bindHost` at the recipe's port, and keep its files in
+   * `dataDir`.
+   */
   readonly args: (place: { bindHost: string; dataDir: string }) => string[];
   /** Whether it answers at this address now. Does not throw. */
   readonly isReady: (address: Address) => Promise<boolean>;

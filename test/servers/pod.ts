@@ -8,9 +8,9 @@ export interface Pod {
 }
 
 /**
- * Starts a pod that publishes these ports on 127.0.0.1. The servers in it have the same addresses for each other
- * as for us, and each can still be paused, killed and started by itself. It sleeps in the Redis image, whatever
- * runs in it: etcd's public image has no program that sleeps.
+ * Starts a pod that publishes these ports on 127.0.0.1. The servers in it have the same addresses
+ * for each other as for us, and each can still be paused, killed and started by itself. It sleeps
+ * in the Redis image, whatever runs in it: etcd's public image has no program that sleeps.
  */
 export function startPod(ports: number[]): Promise<Pod> {
   return runContainer({

@@ -21,8 +21,9 @@ const clusterKind = (): ServerKind => ({
 });
 
 /**
- * Starts a Redis Cluster of three masters without replicas, ready when each of them says so. On rung "urls" it is
- * the one of `LEASEHOLD_REDIS_CLUSTER_URL` (one node or several, separated by commas).
+ * Starts a Redis Cluster of three masters without replicas, ready when each of them says so. On
+ * rung "urls" it is the one of `LEASEHOLD_REDIS_CLUSTER_URL` (one node or several, separated by
+ * commas).
  */
 export async function startRedisCluster(
   options: Pick<RedisOptions, "persistence" | "log"> = {},

@@ -13,8 +13,8 @@ export interface RedisServer extends ManagedServer {
 
 export interface RedisOptions {
   /**
-   * What survives `kill`: nothing, or every write that was answered (an append-only file, written through at each
-   * write). Default "none".
+   * What survives `kill`: nothing, or every write that was answered (an append-only file, written
+   * through at each write). Default "none".
    */
   persistence?: "none" | "aof";
   /** More arguments for redis-server. */
@@ -23,7 +23,10 @@ export interface RedisOptions {
   log?: ServerLog;
 }
 
-/** What the ladder knows of Redis. `LEASEHOLD_REDIS_IMAGE` names another image, which must have redis-server. */
+/**
+ * What the ladder knows of Redis. `LEASEHOLD_REDIS_IMAGE` names another image, which must have
+ * redis-server.
+ */
 export function redisKind(): ServerKind {
   return {
     name: "redis",
@@ -34,7 +37,9 @@ export function redisKind(): ServerKind {
   };
 }
 
-/** Starts a Redis of its own for the caller; on rung "urls" it is the one of `LEASEHOLD_REDIS_URL`. */
+/**
+ * Starts a Redis of its own for the caller; on rung "urls" it is the one of `LEASEHOLD_REDIS_URL`.
+ */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const recipe = redisRecipe(await freePort(), options);
   const server = await climb<ManagedServer & { url?: string }>(

@@ -27,8 +27,8 @@ export interface Starters<T> {
 export type ServerLog = (line: string) => void;
 
 const rungs: readonly Rung[] = ["urls", "docker", "path", "apt"];
-// In the environment, so that the processes of one run, test workers for one, look and say it once between them:
-// "redis-server=path,etcd=docker".
+// In the environment, so that the processes of one run, test workers for one, look and say it once
+// between them: "redis-server=path,etcd=docker".
 const takenVariable = "LEASEHOLD_SERVERS_TAKEN";
 // Docker failed to start a kind once: the next server of that kind does not try again.
 const dockerFailures = new Map<string, string>();
@@ -37,9 +37,10 @@ const dockerFailures = new Map<string, string>();
 export const logToStderr: ServerLog = (line) => console.error(`servers: ${line}`);
 
 /**
- * Starts a server on the first rung that bears: addresses from the environment, Docker, the program on PATH, apt.
- * `LEASEHOLD_SERVERS` forces one. Says once per program and run which rung it is, and why not a higher one; the rest of
- * the run takes the same. Throws an error that says what to install or set if there is none.
+ * Starts a server on the first rung that bears: addresses from the environment, Docker, the program
+ * on PATH, apt. `LEASEHOLD_SERVERS` forces one. Says once per program and run which rung it is, and
+ * why not a higher one; the rest of the run takes the same. Throws an error that says what to
+ * install or set if there is none.
  */
 export async function climb<T>(
   kind: ServerKind,
@@ -129,7 +130,8 @@ async function announce(
   const key = keyOf(kind, env);
   if (taken.has(key)) return;
   env[takenVariable] = [...taken.set(key, rung)].map((pair) => pair.join("=")).join(",");
-  // Addresses that are not set are nobody's surprise; all else that was passed over is worth saying.
+  // Addresses that are not set are nobody's surprise; all else that was passed over is worth
+  // saying.
   const why = obstacles.filter((obstacle) => !obstacle.startsWith("urls:")).join("; ");
   const how = await description(rung, kind, env);
   log(`${kind.name} by ${rung} (${why ? `${how}; not by ${why}` : how})`);

@@ -4,7 +4,10 @@ import { waitUntil } from "./wait-until.ts";
 
 type RunningContainer = Awaited<ReturnType<typeof runContainer>>;
 
-/** A server in a container of its own, published on 127.0.0.1; its data lives as long as the container. */
+/**
+ * A server in a container of its own, published on 127.0.0.1; its data lives as long as the
+ * container.
+ */
 export class ServerContainer implements ManagedServer {
   readonly rung: Rung = "docker";
   readonly canSabotage: boolean = true;
@@ -20,7 +23,10 @@ export class ServerContainer implements ManagedServer {
     this.address = { host: "127.0.0.1", port: recipe.port };
   }
 
-  /** With `networkOf`, that container's network is used, and it is that one which publishes the port. */
+  /**
+   * With `networkOf`, that container's network is used, and it is that one which publishes the
+   * port.
+   */
   static async start(
     recipe: ServerRecipe,
     options: { networkOf?: Container } = {},

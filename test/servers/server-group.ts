@@ -51,7 +51,8 @@ export class ServerGroup<Member extends ManagedServer = ManagedServer> implement
   }
 
   async restart(options?: { wipe?: boolean }): Promise<void> {
-    // All must be down before one is up: a member that still has the old data would hand it to a wiped one.
+    // All must be down before one is up: a member that still has the old data would hand it to a
+    // wiped one.
     await this.kill();
     await Promise.all(this.members.map((member) => member.restart(options)));
     await this.#afterStart();

@@ -92,7 +92,8 @@ export class ServerProcess implements ManagedServer {
     const { program, args } = this.#recipe;
     this.#dataDir ||= mkdtempSync(join(tmpdir(), `leasehold-${program}-`));
     const command = [program, ...args({ bindHost: this.address.host, dataDir: this.#dataDir })];
-    // The exit handler cannot help when the tests themselves are SIGKILLed; where Linux can, it ends the orphan.
+    // The exit handler cannot help when the tests themselves are SIGKILLed; where Linux can, it
+    // ends the orphan.
     const setpriv = process.platform === "linux" && findProgram("setpriv");
     const [file = program, ...rest] = setpriv ? [setpriv, "--pdeathsig", "KILL", "--", ...command] : command;
     // To a file and not a pipe: a paused or crashed reader must never block the server.

@@ -4,9 +4,9 @@ import { LateError } from "../servers/wait-until.ts";
 import { stalls, type StallLog } from "./stall-log.ts";
 
 /**
- * Fails unless what began at `fromNs` had ended by `toNs`, in `boundMs` and the time for which some process was stalled
- * meanwhile. A bound is a multiple of a ttl: it tells a promise that is kept from one that is not, and never how fast
- * the machine is. Answers the milliseconds that it took.
+ * Fails unless what began at `fromNs` had ended by `toNs`, in `boundMs` and the time for which some
+ * process was stalled meanwhile. A bound is a multiple of a ttl: it tells a promise that is kept
+ * from one that is not, and never how fast the machine is. Answers the milliseconds that it took.
  */
 export function expectWithin(
   what: string,
@@ -24,10 +24,11 @@ export function expectWithin(
 }
 
 /**
- * Runs a scenario that a machine can spoil: a process that gets no turn for as long as its lease lives loses the lease,
- * rightly. One that was late, and in which some process was stalled for longer than `usableMs`, proves nothing: this
- * says so and runs it again, three times at most. Broken promises are never late, and fail at once. `excuses`: what
- * else than a `LateError` the contract allows while the store is slow to answer.
+ * Runs a scenario that a machine can spoil: a process that gets no turn for as long as its lease
+ * lives loses the lease, rightly. One that was late, and in which some process was stalled for
+ * longer than `usableMs`, proves nothing: this says so and runs it again, three times at most.
+ * Broken promises are never late, and fail at once. `excuses`: what else than a `LateError` the
+ * contract allows while the store is slow to answer.
  */
 export async function unlessStalled<T>(
   usableMs: number,
@@ -65,9 +66,9 @@ function isLate(error: unknown): boolean {
 }
 
 /**
- * Makes a check that only a run without long stalls has to pass: that nobody lost a lease, or that no more happened than
- * was caused. Where it fails, and some process was stalled for longer than `usableMs`, the run was late, and no promise
- * is broken.
+ * Makes a check that only a run without long stalls has to pass: that nobody lost a lease, or that
+ * no more happened than was caused. Where it fails, and some process was stalled for longer than
+ * `usableMs`, the run was late, and no promise is broken.
  */
 export function checkUnstalled(
   usableMs: number,

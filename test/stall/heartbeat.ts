@@ -20,8 +20,9 @@ const everyMs = 20;
 const usualMs = 10;
 
 /**
- * Tells of each stall of this process, measured by a timer that comes late. What the process itself computed meanwhile
- * is no stall: a product that blocks its event loop gets no allowance for it. Returns the function that ends it.
+ * Tells of each stall of this process, measured by a timer that comes late. What the process itself
+ * computed meanwhile is no stall: a product that blocks its event loop gets no allowance for it.
+ * Returns the function that ends it.
  */
 export function beatHeart(onStall: (stall: Stall) => void, pulse: Pulse = systemPulse): () => void {
   let [beforeNs, beforeCpuMs] = [pulse.nowNs(), pulse.cpuMs()];

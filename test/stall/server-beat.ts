@@ -5,9 +5,10 @@ const everyMs = 100;
 const usualMs = 50;
 
 /**
- * Asks a server, over and over, something that costs it nothing. An answer that takes long is a stall of the server: of
- * its processor or, where it writes through before it answers, of its disk. No answer at all is none: the test itself
- * may have killed or paused it. Returns the function that ends it.
+ * Asks a server, over and over, something that costs it nothing. An answer that takes long is a
+ * stall of the server: of its processor or, where it writes through before it answers, of its disk.
+ * No answer at all is none: the test itself may have killed or paused it. Returns the function that
+ * ends it.
  */
 export function beatServer(
   answers: () => Promise<boolean>,

@@ -9,8 +9,9 @@ export class StallLog {
   }
 
   /**
-   * How long some process was stalled between two moments, in milliseconds. Stalls at once count once, those one after
-   * another add up: what is bounded is a chain of steps in several processes, and each may have waited for its link.
+   * How long some process was stalled between two moments, in milliseconds. Stalls at once count
+   * once, those one after another add up: what is bounded is a chain of steps in several processes,
+   * and each may have waited for its link.
    */
   stalledMs(fromNs: bigint, toNs: bigint): number {
     let [totalNs, countedToNs] = [0n, fromNs];

@@ -12,7 +12,10 @@ export interface Certificate {
   readonly cert: Buffer;
 }
 
-/** A certificate for `host`, by an authority of its own that nobody else trusts. Needs the openssl program. */
+/**
+ * A certificate for `host`, by an authority of its own that nobody else trusts. Needs the openssl
+ * program.
+ */
 export async function certificateFor(host: string): Promise<Certificate> {
   const folder = await mkdtemp(join(tmpdir(), "leasehold-tls-"));
   const at = (name: string): string => join(folder, name);

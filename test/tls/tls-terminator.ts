@@ -4,7 +4,10 @@ import { createServer } from "node:tls";
 
 import type { Certificate } from "./certificates.ts";
 
-/** Speaks TLS to clients, and plain text to the server behind it; counts the bytes that came through. */
+/**
+ * Speaks TLS to clients, and plain text to the server behind it; counts the bytes that came
+ * through.
+ */
 export interface TlsTerminator extends AsyncDisposable {
   readonly port: number;
   readonly delivered: () => number;

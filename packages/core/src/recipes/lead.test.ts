@@ -19,7 +19,7 @@ beforeEach(() => {
 /** Lets time pass until the condition holds; fails after a hundred ttls of it. */
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let passedMs = 0; !(await condition()); passedMs += 5) {
-    if (passedMs > 100 * ttlMs) expect.fail(`${what}: not within a hundred ttls`);
+    if (passedMs > 100 * ttlMs) throw new Error(`${what}: not within a hundred ttls`);
     await clock.advance(5);
   }
 }
@@ -27,10 +27,9 @@ async function until(what: string, condition: () => boolean | Promise<boolean>):
 /** What a promise settles with that needs time to pass. */
 async function inTime<T>(promise: Promise<T>): Promise<T> {
   let settled = false;
-  const done = (): void => void (settled = true);
-  promise.then(done, done);
+  const settling = promise.finally(() => (settled = true));
   await until("settled", () => settled);
-  return promise;
+  return settling;
 }
 
 interface Host {
@@ -84,7 +83,8 @@ test("a leader that resigns under a body that ignores it is reported, renewed, a
   expect(await inTime(handOver)).toBe("released");
   expect((await inTime(campaign)).term).toBeGreaterThan(terms[0]!.term);
 
-  // The candidacy goes on behind the rival; no call that waits outlives the resignation of what it waits for.
+  // The candidacy goes on behind the rival; no call that waits outlives the resignation of what it
+  // waits for.
   expect(await terms[0]!.resign()).toBe("released");
   expect(await terms[0]!.release()).toBe("released");
   expect(await (await campaign).resign()).toBe("released");

@@ -20,7 +20,7 @@ function stage(): {
   begin: (record: string) => Execution;
 } {
   const clock = new SimClock();
-  const calls = { clock, now: () => clock.now() } as Calls;
+  const calls = { clock, now: () => clock.now() } as unknown as Calls;
   const leases = { ours: [] } as unknown as SharedLeases;
   const executions = new Executions(calls, keys, leases, new Sweeper(calls, leases));
   return {

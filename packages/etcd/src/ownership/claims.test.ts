@@ -11,7 +11,7 @@ let clock: SimClock;
 let claims: Claims;
 beforeEach(() => {
   clock = new SimClock();
-  const calls = { clock, now: () => clock.now() } as Calls;
+  const calls = { clock, now: () => clock.now() } as unknown as Calls;
   const sweeper = new Sweeper(calls, { ours: [] } as unknown as SharedLeases);
   claims = new Claims(calls, new ClaimKeys("leasehold", "0123456789abcdef"), sweeper);
 });

@@ -52,7 +52,7 @@ beforeEach(() => {
       return new Set(stored);
     },
   } as unknown as SharedLeases;
-  sweeper = new Sweeper({ clock, now: () => clock.now() } as Calls, leases);
+  sweeper = new Sweeper({ clock, now: () => clock.now() } as unknown as Calls, leases);
   onTestFinished(() => sweeper.close());
 });
 

@@ -11,8 +11,8 @@ const atOnce = 32;
  * Who holds and who waits. One read of the line, and one question per lease of another process: the
  * time left of ours is known here.
  *
- * `remainingMs` of our own claims is what the last acknowledgement proves. That of others is rounded
- * up to the next second, which is how precisely etcd tells.
+ * `remainingMs` of our own claims is what the last acknowledgement proves. That of others is
+ * rounded up to the next second, which is how precisely etcd tells.
  */
 export async function inspectResource(
   { calls, keys, leases }: Parts,

@@ -41,7 +41,9 @@ const slotMoves: Failure = ["passing", "The Redis Cluster is moving this slot."]
 const noNode: Failure = ["passing", "No node of the Redis Cluster can be reached."];
 const closed: Failure = ["unknown", "The connection to Redis was closed."];
 
-/** The first word of an error by which a server refuses the whole step. Our scripts say `MALFORMED`. */
+/**
+ * The first word of an error by which a server refuses the whole step. Our scripts say `MALFORMED`.
+ */
 export type ServerWord =
   | "NOSCRIPT"
   | "LOADING"

@@ -104,8 +104,8 @@ class Run {
       case "evict": {
         this.#forget();
         const owner = store.inspect("default:election:circuit:payments").holders[0]?.owner;
-        const request = { resource: "default:election:circuit:payments", owner: owner ?? "", announce: true };
-        store.release({ ...request, timeoutMs: 0 });
+        const resource = { name: "default:election:circuit:payments", announce: true };
+        store.release({ resource, owner: owner ?? "", timeoutMs: 0 });
         return;
       }
       case "isolate":

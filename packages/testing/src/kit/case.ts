@@ -1,4 +1,4 @@
-import type { Stage } from "./stage.ts";
+import type { Fixture } from "./fixture.ts";
 
 /** A sabotage that a case cannot do without. */
 export type Need = "link" | "pushes" | "pause" | "restart" | "flush" | "deleteClaim" | "leftovers";
@@ -10,5 +10,5 @@ export interface Case {
   readonly needs?: readonly Need[];
   /** The store as a whole is disturbed: nothing else may run meanwhile. */
   readonly alone?: boolean;
-  run(stage: Stage): Promise<void>;
+  run(fixture: Fixture): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { ExecutionContext, Idempotency } from "@leasehold/core";
 
-import type { Process, Stage } from "./stage.ts";
+import type { Process, Fixture } from "./fixture.ts";
 
 /** A handler that stands still until it is told to go on. */
 export class Gate {
@@ -18,8 +18,8 @@ export class Gate {
   }
 
   /** Resolves when so many handlers have come to it. */
-  async reached(stage: Stage, count = 1): Promise<void> {
-    await stage.until("the handler runs", 5_000, () => this.contexts.length >= count);
+  async reached(fixture: Fixture, count = 1): Promise<void> {
+    await fixture.until("the handler runs", 5_000, () => this.contexts.length >= count);
   }
 }
 
@@ -28,7 +28,7 @@ export type ChargeOptions = Parameters<Process["coordinator"]["idempotency"]>[1]
 /** The scope `charges` of a process, with the shortest lease. */
 export function charges(
   { coordinator }: Process,
-  { ttlMs }: Stage,
+  { ttlMs }: Fixture,
   options: ChargeOptions = {},
 ): Idempotency {
   return coordinator.idempotency("charges", { leaseMs: ttlMs, retentionMs: 60 * ttlMs, ...options });

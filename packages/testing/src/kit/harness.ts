@@ -5,21 +5,35 @@ export type StoreCall =
 
 /** The way between one process and the store, to be sabotaged. */
 export interface Link {
-  /** Black hole: connections stay open, everything sent on them, both ways, is lost; new ones are silent. */
+  /**
+   * Black hole: connections stay open, everything sent on them, both ways, is lost; new ones are
+   * silent.
+   */
   cut(): void;
   /** Everything works again; what was held back is delivered first. */
   heal(): void | Promise<void>;
-  /** Holds every request back from now on: the client gives up on it, and the store gets it later. */
+  /**
+   * Holds every request back from now on: the client gives up on it, and the store gets it later.
+   */
   holdRequests(): void;
   /** Requests on connections made from now on pass; those held stay held. */
   newConnectionsPass(): void;
-  /** Delivers what was held back, although its senders have long given up. Resolves when the store has had it. */
+  /**
+   * Delivers what was held back, although its senders have long given up. Resolves when the store
+   * has had it.
+   */
   deliverHeld(): Promise<void>;
-  /** The next such call about `resource` (or the record of that name) reaches the store, its reply is lost, and the connection with it. */
+  /**
+   * The next such call about `resource` (or the record of that name) reaches the store, its reply
+   * is lost, and the connection with it.
+   */
   loseReplyTo(call: StoreCall, resource: string): Promise<void>;
   /** Everything takes so much longer, each way; 0 ends it. */
   slow(ms: number): void;
-  /** Pushes of grants are lost; requests and replies pass. Absent where pushes share the connection of replies. */
+  /**
+   * Pushes of grants are lost; requests and replies pass. Absent where pushes share the connection
+   * of replies.
+   */
   dropPushes?(): void;
 }
 
@@ -36,7 +50,10 @@ export interface StoreControl {
   flush?(): Promise<void>;
   /** Removes a claim by hand, behind the backend's back. */
   deleteClaim?(resource: string, owner: string): Promise<void>;
-  /** What the store still keeps of these resources, other than tickets and marks that expire by themselves. */
+  /**
+   * What the store still keeps of these resources, other than tickets and marks that expire by
+   * themselves.
+   */
   leftovers?(resources: readonly string[]): Promise<readonly string[]>;
 }
 
@@ -52,15 +69,22 @@ export interface Harness {
   readonly openThroughLink?: () => Promise<{ backend: Backend; link: Link }>;
   /** Lets so much time pass, for the store and for this process. */
   readonly elapse: (ms: number) => Promise<void>;
-  /** So much time passes while this process can do nothing: its event loop is blocked. Default: a busy loop. */
+  /**
+   * So much time passes while this process can do nothing: its event loop is blocked. Default: a
+   * busy loop.
+   */
   readonly block?: (ms: number) => void;
   readonly store?: StoreControl;
   /**
-   * For how long, in milliseconds and in all, the machine gave this process or the store no turn since that moment of
-   * `process.hrtime.bigint()`. A case that fails in a run that stalled for more than a tenth of the ttl proves nothing:
-   * it says so, and is run again, three times at most. Default: there are no stalls, and every failure counts.
+   * For how long the machine gave this process or the store no turn, in milliseconds and in all,
+   * since that moment of `process.hrtime.bigint()`. A case that fails in a run that stalled for
+   * more than a tenth of the ttl proves nothing. It says so, and is run again, three times at most.
+   * Default: there are no stalls, and every failure counts.
    */
   readonly stalledMs?: (sinceNs: bigint) => number;
-  /** Case names that this store cannot meet, each with the reason. They are skipped, counted, and named. */
+  /**
+   * Case names that this store cannot meet, each with the reason. They are skipped, counted, and
+   * named.
+   */
   readonly exempt?: Readonly<Record<string, string>>;
 }

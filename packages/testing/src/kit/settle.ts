@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { Stage } from "./stage.ts";
+import type { Fixture } from "./fixture.ts";
 
 /** Follows a promise that is expected to fail, without an unhandled rejection in between. */
 export function settle(promise: Promise<unknown>): { error: () => unknown; isSettled: () => boolean } {
@@ -17,13 +17,15 @@ export function settle(promise: Promise<unknown>): { error: () => unknown; isSet
 }
 
 /** Awaits a promise that may need time to pass. */
-export async function finish<T>(stage: Stage, promise: Promise<T>, withinMs = 10_000): Promise<T> {
+export async function finish<T>(fixture: Fixture, promise: Promise<T>, withinMs = 10_000): Promise<T> {
   const watched = settle(promise);
-  await stage.until("settled", withinMs, watched.isSettled);
+  await fixture.until("settled", withinMs, watched.isSettled);
   return promise;
 }
 
-/** Awaits what must not fail: a rejection is a broken promise of the backend's, not of the case's. */
+/**
+ * Awaits what must not fail: a rejection is a broken promise of the backend's, not of the case's.
+ */
 export async function unfailing<T>(promise: Promise<T>): Promise<T> {
   return promise.catch((error: unknown) => assert.fail(`must not fail: ${String(error)}`));
 }

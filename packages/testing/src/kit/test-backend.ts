@@ -1,5 +1,5 @@
 import type { Harness } from "./harness.ts";
-import { Stage } from "./stage.ts";
+import { Fixture } from "./fixture.ts";
 import type { Case, Need } from "./case.ts";
 import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
@@ -50,8 +50,8 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
 };
 
 /**
- * Runs the conformance kit on a backend: every promise of the contract, one case each. A case whose sabotage the harness
- * does not offer is skipped under a name that says why.
+ * Runs the conformance kit on a backend: every promise of the contract, one case each. A case whose
+ * sabotage the harness does not offer is skipped under a name that says why.
  *
  * @param name what is tested, for the report
  * @param runner `{ describe, it }` of the test runner; default: the global ones
@@ -69,7 +69,7 @@ export function testBackend(
       describe(group, () => {
         for (const promise of cases) {
           const reason = whySkipped(promise, harness);
-          const run = (): Promise<void> => play(promise, harness);
+          const run = (): Promise<void> => runCase(promise, harness);
           if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
           else if (harness.concurrent && promise.alone !== true && it.concurrent !== undefined)
             it.concurrent(promise.name, run);
@@ -81,7 +81,7 @@ export function testBackend(
 
 const runsAtMost = 3;
 
-async function play(promise: Case, harness: Harness): Promise<void> {
+async function runCase(promise: Case, harness: Harness): Promise<void> {
   for (let run = 1; ; run += 1) {
     const sinceNs = process.hrtime.bigint();
     try {
@@ -98,11 +98,11 @@ async function play(promise: Case, harness: Harness): Promise<void> {
 }
 
 async function playOnce(promise: Case, harness: Harness): Promise<void> {
-  const stage = new Stage(harness);
+  const fixture = new Fixture(harness);
   try {
-    await promise.run(stage);
+    await promise.run(fixture);
   } finally {
-    await stage.takeDown();
+    await fixture.tearDown();
   }
 }
 

@@ -13,8 +13,9 @@ import {
 import type { Link, StoreCall } from "./harness.ts";
 
 /**
- * A backend behind a link that fails on demand, at the level of calls: for the in-process store, which has no socket to cut,
- * and for tests of one's own code. Passes the conformance kit itself while no fault is switched on.
+ * A backend behind a link that fails on demand, at the level of calls: for the in-process store,
+ * which has no socket to cut, and for tests of one's own code. Passes the conformance kit itself
+ * while no fault is switched on.
  */
 export function withFaults(backend: Backend): { backend: Backend; link: Link } {
   const { clock, leases, idempotency } = backend;
@@ -88,7 +89,8 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     },
     onGrant: (listener: GrantListener) =>
       leases.onGrant({
-        // A push that the network drops has no answer; "known" keeps the store from taking the grant back.
+        // A push that the network drops has no answer; "known" keeps the store from taking the
+        // grant back.
         granted: (push) => (pushes && mode === "pass" ? listener.granted(push) : true),
         lookAgain: () => listener.lookAgain(),
       }),

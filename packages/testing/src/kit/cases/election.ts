@@ -9,35 +9,37 @@ import { finish, settle } from "../settle.ts";
 export const electionCases: readonly Case[] = [
   {
     name: "one candidate leads, the next takes over when it resigns, in a higher term",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const election = a.coordinator.election(name, { candidate: "a", value: "http://a" });
       assert.equal(await election.leader(), null);
       const first = await election.campaign();
       assert.equal(first.candidate, "a");
       assert.equal(first.term, first.fencingToken);
-      const campaign = b.coordinator.election(name, { candidate: "b" }).campaign({ ttlMs: stage.ttlMs * 10 });
-      await stage.inLine(b);
+      const campaign = b.coordinator
+        .election(name, { candidate: "b" })
+        .campaign({ ttlMs: fixture.ttlMs * 10 });
+      await fixture.inLine(b);
       assert.deepEqual(await election.leader(), { candidate: "a", value: "http://a", term: first.term });
       assert.equal(await first.resign(), "released");
       assert.ok(!first.isHeld() && first.signal.aborted, "its work was told");
-      const second = await finish(stage, campaign, 1_000);
+      const second = await finish(fixture, campaign, 1_000);
       assert.ok(second.isHeld() && second.term > first.term);
       assert.equal((await election.leader())?.candidate, "b");
     },
   },
   {
     name: "a leader's proclamations are seen, the last one stays, and none comes after its end",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const election = coordinator.election(name, { candidate: "a" });
       const leadership = await election.campaign();
       await Promise.all(["one", "two", "three"].map((value) => leadership.proclaim(value)));
       assert.equal((await election.leader())?.value, "three");
       await assert.rejects(leadership.proclaim("x".repeat(4_096)), { code: "INVALID_ARGUMENT" });
-      await stage.elapse(stage.ttlMs);
+      await fixture.elapse(fixture.ttlMs);
       assert.equal((await election.leader())?.value, "three", "renewals do not bring the first one back");
       await leadership.resign();
       await assert.rejects(leadership.proclaim("too late"), { code: "LEASE_LOST" });
@@ -46,26 +48,26 @@ export const electionCases: readonly Case[] = [
   },
   {
     name: "observers see each leader, value and vacancy, in order, and terms never go back",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b, observer] = [await stage.process(), await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b, observer] = [await fixture.process(), await fixture.process(), await fixture.process()];
       const watcher = observer.coordinator.election(name, { candidate: "observer" });
       const stop = new AbortController();
       const seen = collect(watcher.observe({ signal: stop.signal }));
-      await stage.until("a vacancy", 2_000, () => seen.length === 1);
+      await fixture.until("a vacancy", 2_000, () => seen.length === 1);
       const one = await a.coordinator.election(name, { candidate: "a", value: "1" }).campaign();
-      await stage.until("a leads", 2_000, () => seen.length === 2);
+      await fixture.until("a leads", 2_000, () => seen.length === 2);
       await one.proclaim("2");
-      await stage.until("a's value", 2_000, () => seen.length === 3);
+      await fixture.until("a's value", 2_000, () => seen.length === 3);
       const campaign = b.coordinator.election(name, { candidate: "b", value: "3" }).campaign();
-      await stage.inLine(b);
+      await fixture.inLine(b);
       await one.resign();
-      const two = await finish(stage, campaign);
-      await stage.until("b leads", 2_000, () => seen.at(-1)?.candidate === "b");
+      const two = await finish(fixture, campaign);
+      await fixture.until("b leads", 2_000, () => seen.at(-1)?.candidate === "b");
       await two.resign();
-      await stage.until("a vacancy", 2_000, () => seen.at(-1) === null);
+      await fixture.until("a vacancy", 2_000, () => seen.at(-1) === null);
       stop.abort();
-      await stage.until("ended", 2_000, () => seen.ended);
+      await fixture.until("ended", 2_000, () => seen.ended);
       assert.deepEqual(
         [...seen],
         [
@@ -81,12 +83,12 @@ export const electionCases: readonly Case[] = [
   {
     name: "a leader that dies is seen to be gone, and the next candidate leads within its ttl",
     needs: ["link"],
-    run: async (stage) => {
-      const name = stage.name();
+    run: async (fixture) => {
+      const name = fixture.name();
       const [a, b, observer] = [
-        await stage.processBehindLink(),
-        await stage.process(),
-        await stage.process(),
+        await fixture.processBehindLink(),
+        await fixture.process(),
+        await fixture.process(),
       ];
       const stop = new AbortController();
       const seen = collect(
@@ -94,12 +96,12 @@ export const electionCases: readonly Case[] = [
       );
       const first = await a.coordinator.election(name, { candidate: "a" }).campaign();
       const campaign = b.coordinator.election(name, { candidate: "b" }).campaign();
-      await stage.inLine(b);
+      await fixture.inLine(b);
       a.link.cut();
-      const second = await finish(stage, campaign, stage.ttlMs + 3_000);
+      const second = await finish(fixture, campaign, fixture.ttlMs + 3_000);
       assert.ok(!first.isHeld() && first.signal.aborted, "it knew before");
       assert.ok(second.term > first.term);
-      await stage.until("seen", 2_000, () => seen.at(-1)?.candidate === "b");
+      await fixture.until("seen", 2_000, () => seen.at(-1)?.candidate === "b");
       const terms = [...seen].flatMap((leader) => (leader === null ? [] : [leader.term]));
       assert.deepEqual(terms, [first.term, second.term]);
       stop.abort();
@@ -109,9 +111,9 @@ export const electionCases: readonly Case[] = [
   {
     name: "lead runs its body in each term, one after the other, until its signal aborts",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const stop = new AbortController();
       const terms: Leadership[] = [];
       let running = 0;
@@ -128,16 +130,16 @@ export const electionCases: readonly Case[] = [
           { signal: stop.signal },
         ),
       );
-      await stage.until("the first term", 2_000, () => terms.length === 1);
-      await stage.store.deleteClaim(`default:election:${name}`, terms[0]!.owner);
-      await stage.until("the second term", stage.ttlMs + 2_000, () => terms.length === 2);
+      await fixture.until("the first term", 2_000, () => terms.length === 1);
+      await fixture.store.deleteClaim(`default:election:${name}`, terms[0]!.owner);
+      await fixture.until("the second term", fixture.ttlMs + 2_000, () => terms.length === 2);
       assert.ok(isLeaseholdError(terms[0]!.signal.reason, "LEASE_LOST"));
       const handOver = terms[1]!.resign();
-      await stage.until("the third term", 2_000, () => terms.length === 3);
+      await fixture.until("the third term", 2_000, () => terms.length === 3);
       assert.equal(await handOver, "released");
       assert.ok(terms[2]!.term > terms[1]!.term && terms[1]!.term > terms[0]!.term);
       stop.abort();
-      await stage.until("settled", 2_000, leading.isSettled);
+      await fixture.until("settled", 2_000, leading.isSettled);
       assert.equal(leading.error(), undefined);
       assert.equal(
         await coordinator.election(name, { candidate: "x" }).leader(),
@@ -148,9 +150,9 @@ export const electionCases: readonly Case[] = [
   },
   {
     name: "a leader that resigns is renewed until its work has ended, and only then hands over",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const work = Promise.withResolvers<void>();
       const stop = new AbortController();
       let leadership: Leadership | undefined;
@@ -163,26 +165,26 @@ export const electionCases: readonly Case[] = [
           { signal: stop.signal },
         ),
       );
-      await stage.until("a leads", 2_000, () => leadership !== undefined);
+      await fixture.until("a leads", 2_000, () => leadership !== undefined);
       const campaign = b.coordinator.election(name, { candidate: "b" }).campaign();
       const elected = settle(campaign);
-      await stage.inLine(b);
+      await fixture.inLine(b);
       const handOver = leadership!.resign();
-      await stage.elapse(stage.ttlMs * 2);
+      await fixture.elapse(fixture.ttlMs * 2);
       assert.ok(leadership!.signal.aborted, "its work was told");
       assert.ok(leadership!.isHeld() && !elected.isSettled(), "and is still going on");
       stop.abort();
       work.resolve();
-      assert.equal(await finish(stage, handOver), "released");
-      assert.ok((await finish(stage, campaign, 1_000)).isHeld());
-      await stage.until("settled", 2_000, leading.isSettled);
+      assert.equal(await finish(fixture, handOver), "released");
+      assert.ok((await finish(fixture, campaign, 1_000)).isHeld());
+      await fixture.until("settled", 2_000, leading.isSettled);
     },
   },
   {
     name: "an error of a leader's body ends its candidacy, and frees the place",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const election = coordinator.election(name, { candidate: "a" });
       const own = new RangeError("the body's own");
       await assert.rejects(
@@ -200,13 +202,13 @@ export const electionCases: readonly Case[] = [
   {
     name: "who sees a higher term ends a leadership of its own at once",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const ttlMs = stage.ttlMs * 30;
-      const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const ttlMs = fixture.ttlMs * 30;
+      const [a, b] = [await fixture.process({ ttlMs }), await fixture.process({ ttlMs })];
       const election = a.coordinator.election(name, { candidate: "a" });
       const first = await election.campaign();
-      await stage.store.deleteClaim(`default:election:${name}`, first.owner);
+      await fixture.store.deleteClaim(`default:election:${name}`, first.owner);
       assert.equal(await election.leader(), null);
       assert.ok(first.isHeld(), "a vacancy proves nothing");
       const second = await b.coordinator.election(name, { candidate: "b" }).campaign();
@@ -218,16 +220,16 @@ export const electionCases: readonly Case[] = [
   {
     name: "a candidate whose place died is told, and never elected",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const leader = await a.coordinator.election(name, { candidate: "a" }).campaign();
       const campaign = settle(b.coordinator.election(name, { candidate: "b" }).campaign());
-      await stage.inLine(b);
+      await fixture.inLine(b);
       const { line } = await a.coordinator.inspect(name, { recipe: "election" });
       assert.equal(line[0]?.origin?.pid, process.pid);
-      await stage.store.deleteClaim(`default:election:${name}`, line[0]!.owner);
-      await stage.until("told", stage.ttlMs / 3 + 1_000, campaign.isSettled);
+      await fixture.store.deleteClaim(`default:election:${name}`, line[0]!.owner);
+      await fixture.until("told", fixture.ttlMs / 3 + 1_000, campaign.isSettled);
       assert.ok(isLeaseholdError(campaign.error(), "LEASE_LOST"), String(campaign.error()));
       await leader.resign();
       assert.equal(await a.coordinator.election(name, { candidate: "a" }).leader(), null);

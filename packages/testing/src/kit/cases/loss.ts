@@ -12,10 +12,10 @@ export const lossCases: readonly Case[] = [
   {
     name: "after a blocked event loop the first look says lost, in the same tick",
     alone: true,
-    run: async (stage) => {
-      const { coordinator } = await stage.process();
-      const lease = await coordinator.lock(stage.name()).acquire();
-      stage.block(stage.ttlMs * 2);
+    run: async (fixture) => {
+      const { coordinator } = await fixture.process();
+      const lease = await coordinator.lock(fixture.name()).acquire();
+      fixture.block(fixture.ttlMs * 2);
       assert.equal(lease.isHeld(), false);
       assert.equal(lease.remainingMs, 0);
       assert.throws(() => lease.assertHeld(), { code: "LEASE_LOST", reason: "expired" });
@@ -25,19 +25,19 @@ export const lossCases: readonly Case[] = [
   {
     name: "a grant that is read after its claim's deadline is not handed out (R4)",
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const holder = await stage.actor();
-      const { coordinator, events } = await stage.process();
-      const ttlMs = stage.ttlMs * 20;
-      const held = await stage.granted(holder, stage.request(resourceOf(name), { ttlMs }));
+    run: async (fixture) => {
+      const name = fixture.name();
+      const holder = await fixture.peer();
+      const { coordinator, events } = await fixture.process();
+      const ttlMs = fixture.ttlMs * 20;
+      const held = await fixture.granted(holder, fixture.request(resourceOf(name), { ttlMs }));
       const waiting = settle(coordinator.lock(name).acquire());
-      await stage.until("in line", 2_000, () => events.some(({ type }) => type === "queued"));
+      await fixture.until("in line", 2_000, () => events.some(({ type }) => type === "queued"));
       // The release leaves, and its push comes, while this process can do nothing.
-      const releasing = stage.release(holder, held);
-      stage.block(stage.ttlMs * 2);
-      assert.equal(await finish(stage, releasing), true);
-      await stage.until("told", 3_000, waiting.isSettled);
+      const releasing = fixture.release(holder, held);
+      fixture.block(fixture.ttlMs * 2);
+      assert.equal(await finish(fixture, releasing), true);
+      await fixture.until("told", 3_000, waiting.isSettled);
       assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
       assert.ok(!events.some(({ type }) => type === "acquired"), "it was not believed for a moment");
     },
@@ -45,12 +45,12 @@ export const lossCases: readonly Case[] = [
   {
     name: "a claim deleted by hand is reported within one renewal period, and the lock can be had again",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator, events } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator, events } = await fixture.process();
       const lease = await coordinator.lock(name).acquire();
-      await stage.store.deleteClaim(resourceOf(name), lease.owner);
-      await stage.until("told", stage.ttlMs / 3 + 500, () => lease.signal.aborted);
+      await fixture.store.deleteClaim(resourceOf(name), lease.owner);
+      await fixture.until("told", fixture.ttlMs / 3 + 500, () => lease.signal.aborted);
       assert.ok(isLeaseholdError(lease.signal.reason, "LEASE_LOST"));
       assert.ok(!lease.isHeld());
       assert.throws(() => lease.assertHeld(), { code: "LEASE_LOST", reason: "gone" });
@@ -63,21 +63,21 @@ export const lossCases: readonly Case[] = [
   {
     name: "run aborts its body on loss, awaits it, and rejects with LEASE_LOST",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const steps: string[] = [];
       const running = settle(
         coordinator.lock(name).run(async (lease) => {
-          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          await fixture.store.deleteClaim(resourceOf(name), lease.owner);
           await new Promise((resolve) => lease.signal.addEventListener("abort", resolve, { once: true }));
           steps.push("told");
-          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          await fixture.store.deleteClaim(resourceOf(name), lease.owner);
           steps.push("ended");
           return "lost on the way";
         }),
       );
-      await stage.until("settled", stage.ttlMs + 2_000, running.isSettled);
+      await fixture.until("settled", fixture.ttlMs + 2_000, running.isSettled);
       assert.deepEqual(steps, ["told", "ended"]);
       assert.ok(isLeaseholdError(running.error(), "LEASE_LOST"), String(running.error()));
     },
@@ -85,45 +85,45 @@ export const lossCases: readonly Case[] = [
   {
     name: "the body's own error wins over the loss of its lease",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const own = new RangeError("the body's own");
       const running = settle(
         coordinator.lock(name).run(async (lease) => {
-          await stage.store.deleteClaim(resourceOf(name), lease.owner);
+          await fixture.store.deleteClaim(resourceOf(name), lease.owner);
           await new Promise((resolve) => lease.signal.addEventListener("abort", resolve, { once: true }));
           throw own;
         }),
       );
-      await stage.until("settled", stage.ttlMs + 2_000, running.isSettled);
+      await fixture.until("settled", fixture.ttlMs + 2_000, running.isSettled);
       assert.equal(running.error(), own);
     },
   },
   {
     name: "a body that ends on a lease the store has lost is told, even before any renewal",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process({ ttlMs: stage.ttlMs * 30 });
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process({ ttlMs: fixture.ttlMs * 30 });
       const running = coordinator.lock(name).run(async (lease) => {
-        await stage.store.deleteClaim(resourceOf(name), lease.owner);
+        await fixture.store.deleteClaim(resourceOf(name), lease.owner);
       });
-      await assert.rejects(finish(stage, running), { code: "LEASE_LOST" });
+      await assert.rejects(finish(fixture, running), { code: "LEASE_LOST" });
     },
   },
   {
     name: "a waiter whose place was deleted is told, and never handed a grant",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.inLine(b);
+      await fixture.inLine(b);
       const { line } = await a.coordinator.inspect(name);
-      await stage.store.deleteClaim(resourceOf(name), line[0]!.owner);
-      await stage.until("told", stage.ttlMs / 3 + 1_000, waiting.isSettled);
+      await fixture.store.deleteClaim(resourceOf(name), line[0]!.owner);
+      await fixture.until("told", fixture.ttlMs / 3 + 1_000, waiting.isSettled);
       assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
       await held.release();
       assert.ok((await b.coordinator.lock(name).tryAcquire())?.isHeld(), "nobody unknown holds it");
@@ -132,11 +132,11 @@ export const lossCases: readonly Case[] = [
   {
     name: "a release of a lost lease is prompt, idempotent, and says gone",
     needs: ["deleteClaim"],
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const lease = await coordinator.lock(name).acquire();
-      await stage.store.deleteClaim(resourceOf(name), lease.owner);
+      await fixture.store.deleteClaim(resourceOf(name), lease.owner);
       assert.deepEqual(await Promise.all([lease.release(), lease.release()]), ["gone", "gone"]);
       await lease[Symbol.asyncDispose]();
       assert.ok(!lease.signal.aborted, "released, not lost: it was given up before the loss was seen");

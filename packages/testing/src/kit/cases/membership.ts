@@ -8,9 +8,9 @@ import type { Case } from "../case.ts";
 export const membershipCases: readonly Case[] = [
   {
     name: "members are those who joined and have not left, in order of joining",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const workers = a.coordinator.membership(name);
       assert.deepEqual(await workers.members(), []);
       const one = await workers.join({ value: "10.0.0.1" });
@@ -33,12 +33,12 @@ export const membershipCases: readonly Case[] = [
   {
     name: "observers see members come, leave and die",
     needs: ["link"],
-    run: async (stage) => {
-      const name = stage.name();
+    run: async (fixture) => {
+      const name = fixture.name();
       const [a, b, observer] = [
-        await stage.process(),
-        await stage.processBehindLink(),
-        await stage.process(),
+        await fixture.process(),
+        await fixture.processBehindLink(),
+        await fixture.process(),
       ];
       const stop = new AbortController();
       const seen: string[] = [];
@@ -47,15 +47,15 @@ export const membershipCases: readonly Case[] = [
           seen.push(members.map(({ value }: Member) => value).join("+"));
       };
       void read();
-      await stage.until("nobody", 2_000, () => seen.length === 1);
+      await fixture.until("nobody", 2_000, () => seen.length === 1);
       const one = await a.coordinator.membership(name).join({ value: "a" });
-      await stage.until("one", 2_000, () => seen.at(-1) === "a");
+      await fixture.until("one", 2_000, () => seen.at(-1) === "a");
       await b.coordinator.membership(name).join({ value: "b" });
-      await stage.until("two", 2_000, () => seen.at(-1) === "a+b");
+      await fixture.until("two", 2_000, () => seen.at(-1) === "a+b");
       b.link.cut();
-      await stage.until("one died", stage.ttlMs + 3_000, () => seen.at(-1) === "a");
+      await fixture.until("one died", fixture.ttlMs + 3_000, () => seen.at(-1) === "a");
       await one.release();
-      await stage.until("nobody", 2_000, () => seen.at(-1) === "");
+      await fixture.until("nobody", 2_000, () => seen.at(-1) === "");
       stop.abort();
       assert.deepEqual(seen, ["", "a", "a+b", "a", ""]);
       await b.link.heal();
@@ -63,9 +63,9 @@ export const membershipCases: readonly Case[] = [
   },
   {
     name: "all who see the same members share work out alike",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const workers = coordinator.membership(name);
       for (const value of ["a", "b", "c"]) await workers.join({ value });
       const keys = Array.from({ length: 60 }, (_, i) => `shard-${i}`);

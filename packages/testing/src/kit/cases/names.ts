@@ -65,16 +65,17 @@ const awkward = [
 export const nameCases: readonly Case[] = [
   {
     name: "no two names ever meet, whatever they are made of, and in whichever order they come",
-    run: async (stage) => {
-      const [a, b] = [await stage.actor(), await stage.actor()];
-      const space = stage.name();
+    run: async (fixture) => {
+      const [a, b] = [await fixture.peer(), await fixture.peer()];
+      const space = fixture.name();
       const names = [...new Set([...awkward, ...Array.from({ length: 60 }, randomName)])].map(
         (name) => space + name,
       );
       const claims = [];
-      // Both orders: a prefix scan that takes its neighbours along shows only when the longer name is there first.
+      // Both orders: a prefix scan that takes its neighbours along shows only when the longer name
+      // is there first.
       for (const name of [...names.slice(0, names.length / 2), ...names.slice(names.length / 2).reverse()])
-        claims.push(await stage.granted(a, stage.request(name, { ttlMs: stage.ttlMs * 20 })));
+        claims.push(await fixture.granted(a, fixture.request(name, { ttlMs: fixture.ttlMs * 20 })));
       for (const claim of claims) {
         const { holders, line } = await b.backend.leases.inspect(claim.resource.name, { timeoutMs: 5_000 });
         assert.deepEqual(
@@ -85,9 +86,9 @@ export const nameCases: readonly Case[] = [
         assert.deepEqual(line, []);
       }
       for (const claim of claims.reverse())
-        assert.equal(await stage.release(a, claim), true, claim.resource.name);
+        assert.equal(await fixture.release(a, claim), true, claim.resource.name);
       for (const claim of claims)
-        await stage.granted(b, stage.request(claim.resource.name, { queue: false }));
+        await fixture.granted(b, fixture.request(claim.resource.name, { queue: false }));
     },
   },
 ];

@@ -11,20 +11,20 @@ export const outageCases: readonly Case[] = [
     name: "a store that stops answering ends every belief in time, and serves again when it is back",
     needs: ["pause"],
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const a = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const a = await fixture.process();
       const lease = await a.coordinator.lock(name).acquire();
-      await stage.store.pause();
+      await fixture.store.pause();
       try {
-        await stage.until("told", stage.ttlMs + 500, () => lease.signal.aborted);
+        await fixture.until("told", fixture.ttlMs + 500, () => lease.signal.aborted);
         const failed = settle(a.coordinator.lock(name).acquire({ waitMs: 300 }));
-        await stage.until("settled", 800, failed.isSettled);
+        await fixture.until("settled", 800, failed.isSettled);
         assert.ok(isLeaseholdError(failed.error()), String(failed.error()));
       } finally {
-        await stage.store.resume();
+        await fixture.store.resume();
       }
-      const again = await finish(stage, a.coordinator.lock(name).acquire());
+      const again = await finish(fixture, a.coordinator.lock(name).acquire());
       assert.ok(again.isHeld() && again.fencingToken > lease.fencingToken);
     },
   },
@@ -32,19 +32,19 @@ export const outageCases: readonly Case[] = [
     name: "a store killed and restarted with its data keeps the line",
     needs: ["restart"],
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const ttlMs = stage.ttlMs * 10;
-      const [a, b] = [await stage.process({ ttlMs }), await stage.process({ ttlMs })];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const ttlMs = fixture.ttlMs * 10;
+      const [a, b] = [await fixture.process({ ttlMs }), await fixture.process({ ttlMs })];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = b.coordinator.lock(name).acquire();
-      await stage.inLine(b);
-      await stage.store.kill();
-      await stage.store.start({ wipe: false });
-      await stage.until("the holder is back", ttlMs, () => a.events.some(({ type }) => type === "renewed"));
+      await fixture.inLine(b);
+      await fixture.store.kill();
+      await fixture.store.start({ wipe: false });
+      await fixture.until("the holder is back", ttlMs, () => a.events.some(({ type }) => type === "renewed"));
       assert.ok(held.isHeld());
-      assert.equal(await finish(stage, held.release()), "released");
-      const lease = await finish(stage, waiting, ttlMs);
+      assert.equal(await finish(fixture, held.release()), "released");
+      const lease = await finish(fixture, waiting, ttlMs);
       assert.ok(lease.isHeld() && lease.fencingToken > held.fencingToken);
     },
   },
@@ -52,18 +52,18 @@ export const outageCases: readonly Case[] = [
     name: "a store restarted without its data: everybody is told, tokens grow, and the lock can be had",
     needs: ["restart"],
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.inLine(b);
-      await stage.store.kill();
-      await stage.store.start({ wipe: true });
-      await stage.until("the holder is told", stage.ttlMs + 500, () => held.signal.aborted);
-      await stage.until("the waiter is told", stage.ttlMs + 10_000, waiting.isSettled);
+      await fixture.inLine(b);
+      await fixture.store.kill();
+      await fixture.store.start({ wipe: true });
+      await fixture.until("the holder is told", fixture.ttlMs + 500, () => held.signal.aborted);
+      await fixture.until("the waiter is told", fixture.ttlMs + 10_000, waiting.isSettled);
       assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
-      const again = await finish(stage, b.coordinator.lock(name).acquire());
+      const again = await finish(fixture, b.coordinator.lock(name).acquire());
       assert.ok(again.isHeld());
       assert.ok(again.fencingToken > held.fencingToken, "tokens never go back");
     },
@@ -72,17 +72,17 @@ export const outageCases: readonly Case[] = [
     name: "a flush is reported within one renewal period, and tokens never go back",
     needs: ["flush"],
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const held = await a.coordinator.lock(name).acquire();
       const waiting = settle(b.coordinator.lock(name).acquire());
-      await stage.inLine(b);
-      await stage.store.flush();
-      await stage.until("the holder is told", stage.ttlMs / 3 + 500, () => held.signal.aborted);
-      await stage.until("the waiter is told", stage.ttlMs / 3 + 1_000, waiting.isSettled);
+      await fixture.inLine(b);
+      await fixture.store.flush();
+      await fixture.until("the holder is told", fixture.ttlMs / 3 + 500, () => held.signal.aborted);
+      await fixture.until("the waiter is told", fixture.ttlMs / 3 + 1_000, waiting.isSettled);
       assert.ok(isLeaseholdError(waiting.error(), "LEASE_LOST"), String(waiting.error()));
-      const again = await finish(stage, a.coordinator.lock(name).acquire());
+      const again = await finish(fixture, a.coordinator.lock(name).acquire());
       assert.ok(again.isHeld() && again.fencingToken > held.fencingToken);
     },
   },
@@ -90,15 +90,15 @@ export const outageCases: readonly Case[] = [
     name: "while the store is down, calls fail in time and a release is prompt",
     needs: ["restart"],
     alone: true,
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process({ ttlMs: stage.ttlMs * 10 });
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process({ ttlMs: fixture.ttlMs * 10 });
       const lease = await coordinator.lock(name).acquire();
-      await stage.store.kill();
+      await fixture.store.kill();
       try {
-        const failed = settle(coordinator.lock(stage.name()).acquire({ waitMs: 500 }));
+        const failed = settle(coordinator.lock(fixture.name()).acquire({ waitMs: 500 }));
         const releasing = settle(lease.release());
-        await stage.until("both settled", 1_500, () => failed.isSettled() && releasing.isSettled());
+        await fixture.until("both settled", 1_500, () => failed.isSettled() && releasing.isSettled());
         for (const { error } of [failed, releasing])
           assert.ok(
             isLeaseholdError(error(), "BACKEND_UNAVAILABLE") || isLeaseholdError(error(), "OUTCOME_UNKNOWN"),
@@ -106,7 +106,7 @@ export const outageCases: readonly Case[] = [
           );
         assert.ok(!lease.isHeld());
       } finally {
-        await stage.store.start({ wipe: false });
+        await fixture.store.start({ wipe: false });
       }
     },
   },

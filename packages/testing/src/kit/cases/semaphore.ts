@@ -9,9 +9,9 @@ import { finish, settle } from "../settle.ts";
 export const semaphoreCases: readonly Case[] = [
   {
     name: "permits are shared, weighed, and given back",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const [mine, theirs] = [a, b].map(({ coordinator }) => coordinator.semaphore(name, { permits: 5 }));
       const two = await mine!.acquire({ permits: 2 });
       const three = await theirs!.acquire({ permits: 3 });
@@ -35,9 +35,9 @@ export const semaphoreCases: readonly Case[] = [
   },
   {
     name: "many light claims do not starve a heavy one",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator, events } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator, events } = await fixture.process();
       const semaphore = coordinator.semaphore(name, { permits: 3 });
       const order: string[] = [];
       const first = await semaphore.acquire();
@@ -49,22 +49,22 @@ export const semaphoreCases: readonly Case[] = [
       ] as const) {
         const before = events.filter(({ type }) => type === "queued").length;
         waiting.push(semaphore.run(() => void order.push(label), { permits }));
-        await stage.until(
+        await fixture.until(
           "in line",
           2_000,
           () => events.filter(({ type }) => type === "queued").length > before,
         );
       }
       await first.release();
-      await finish(stage, Promise.all(waiting));
+      await finish(fixture, Promise.all(waiting));
       assert.deepEqual(order, ["heavy", "light", "light"]);
     },
   },
   {
     name: "another number of permits is refused while the semaphore is in use",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator } = await fixture.process();
       const held = await coordinator.semaphore(name, { permits: 3 }).acquire();
       const other = coordinator.semaphore(name, { permits: 4 });
       await assert.rejects(other.acquire(), { code: "SHAPE_MISMATCH" });
@@ -77,13 +77,17 @@ export const semaphoreCases: readonly Case[] = [
   },
   {
     name: "readers read together; a writer waits for those before it, and those after it wait",
-    run: async (stage) => {
-      const name = stage.name();
-      const { coordinator, events } = await stage.process();
+    run: async (fixture) => {
+      const name = fixture.name();
+      const { coordinator, events } = await fixture.process();
       const { read, write } = coordinator.readWriteLock(name);
       const early = await Promise.all([read.acquire(), read.acquire(), read.acquire()]);
       const joined = async (count: number): Promise<void> =>
-        stage.until("in line", 2_000, () => events.filter(({ type }) => type === "queued").length === count);
+        fixture.until(
+          "in line",
+          2_000,
+          () => events.filter(({ type }) => type === "queued").length === count,
+        );
       const order: string[] = [];
       const enter = (who: string) => (lease: Lease) => {
         order.push(who);
@@ -98,21 +102,21 @@ export const semaphoreCases: readonly Case[] = [
         assert.deepEqual(order, []);
         await reader.release();
       }
-      const writing = await finish(stage, writer);
-      await stage.elapse(20);
+      const writing = await finish(fixture, writer);
+      await fixture.elapse(20);
       assert.deepEqual(order, ["writer"]);
       const guard = createFencingGuard();
       guard.claim(writing.fencingToken);
       await writing.release();
-      for (const lease of await finish(stage, Promise.all(late))) guard.check(lease.fencingToken);
+      for (const lease of await finish(fixture, Promise.all(late))) guard.check(lease.fencingToken);
       assert.deepEqual(order, ["writer", "reader", "reader"]);
     },
   },
   {
     name: "an operator evicts a holder: it is told, its body is awaited, and the next one enters",
-    run: async (stage) => {
-      const name = stage.name();
-      const [a, b] = [await stage.process(), await stage.process()];
+    run: async (fixture) => {
+      const name = fixture.name();
+      const [a, b] = [await fixture.process(), await fixture.process()];
       const steps: string[] = [];
       const running = settle(
         a.coordinator.lock(name).run(async ({ signal }) => {
@@ -121,15 +125,15 @@ export const semaphoreCases: readonly Case[] = [
           steps.push("told");
         }),
       );
-      await stage.until("in", 2_000, () => steps.length === 1);
+      await fixture.until("in", 2_000, () => steps.length === 1);
       const next = b.coordinator.lock(name).acquire();
       const { holders } = await b.coordinator.inspect(name);
       assert.equal(await b.coordinator.evict(name, holders[0]!.owner), true);
-      assert.ok((await finish(stage, next)).isHeld());
+      assert.ok((await finish(fixture, next)).isHeld());
       assert.deepEqual(steps, ["in", "told"]);
-      await stage.until("run settled", 2_000, running.isSettled);
+      await fixture.until("run settled", 2_000, running.isSettled);
       assert.equal((running.error() as { reason?: string }).reason, "evicted");
-      assert.equal(await b.coordinator.evict(name, stage.owner()), false);
+      assert.equal(await b.coordinator.evict(name, fixture.owner()), false);
       await assert.rejects(b.coordinator.evict(name, "somebody"), { code: "INVALID_ARGUMENT" });
     },
   },

@@ -7,9 +7,9 @@ export const tidyCases: readonly Case[] = [
   {
     name: "whatever the end of an acquire, no claim is left in the store",
     needs: ["leftovers"],
-    run: async (stage) => {
-      const [a, b] = [await stage.process(), await stage.process()];
-      const names = [stage.name(), stage.name(), stage.name()];
+    run: async (fixture) => {
+      const [a, b] = [await fixture.process(), await fixture.process()];
+      const names = [fixture.name(), fixture.name(), fixture.name()];
       const endings = names.map(async (name, index) => {
         const lease = await a.coordinator.lock(name).acquire();
         const aborter = new AbortController();
@@ -22,10 +22,10 @@ export const tidyCases: readonly Case[] = [
         if (index > 0) await lease.release();
         return waits;
       });
-      const waits = (await finish(stage, Promise.all(endings))).flat();
-      await stage.until("all settled", 3_000, () => waits.every((wait) => wait.isSettled()));
-      await finish(stage, Promise.all([a.coordinator.close(), b.coordinator.close()]));
-      assert.deepEqual(await stage.store.leftovers(names.map((name) => `default:lock:${name}`)), []);
+      const waits = (await finish(fixture, Promise.all(endings))).flat();
+      await fixture.until("all settled", 3_000, () => waits.every((wait) => wait.isSettled()));
+      await finish(fixture, Promise.all([a.coordinator.close(), b.coordinator.close()]));
+      assert.deepEqual(await fixture.store.leftovers(names.map((name) => `default:lock:${name}`)), []);
     },
   },
 ];

@@ -18,13 +18,13 @@ import {
 
 import type { Harness, Link, StoreControl } from "./harness.ts";
 
-/** One process on the stage, at the level of the contract: a backend, and the pushes that it heard. */
-export interface Actor {
+/** A process, at the level of the contract: a backend, and the pushes that it heard. */
+export interface Peer {
   readonly backend: Backend;
   readonly pushes: GrantPush[];
 }
 
-/** One process on the stage, at the level of users. */
+/** A process, at the level of users. */
 export interface Process {
   readonly coordinator: Coordinator;
   readonly events: LeaseholdEvent[];
@@ -37,11 +37,11 @@ export type RequestOverrides = Partial<Omit<AcquireRequest, "resource">> & {
   readonly announce?: boolean;
 };
 
-/** What one case plays on: fresh names, fresh processes, and everything taken down after it. */
-export class Stage {
+/** What one case runs on: fresh names, fresh processes, and everything closed after it. */
+export class Fixture {
   readonly ttlMs: number;
   readonly harness: Harness;
-  readonly #curtain: (() => PromiseLike<void>)[] = [];
+  readonly #cleanups: (() => PromiseLike<void>)[] = [];
 
   constructor(harness: Harness) {
     this.harness = harness;
@@ -87,9 +87,9 @@ export class Stage {
     assert.fail(`${what}: not within ${withinMs} ms`);
   }
 
-  async actor(options: { knowsGrants?: boolean } = {}): Promise<Actor> {
+  async peer(options: { knowsGrants?: boolean } = {}): Promise<Peer> {
     const backend = await this.harness.open();
-    this.#curtain.push(() => backend[Symbol.asyncDispose]());
+    this.#cleanups.push(() => backend[Symbol.asyncDispose]());
     return this.#listen(backend, options.knowsGrants ?? true);
   }
 
@@ -118,69 +118,65 @@ export class Stage {
   }
 
   /** Joins, and fails unless it was granted at once. */
-  async granted(actor: Actor, request: AcquireRequest): Promise<Granted & AcquireRequest> {
-    const reply = await actor.backend.leases.acquire(request);
+  async granted(peer: Peer, request: AcquireRequest): Promise<Granted & AcquireRequest> {
+    const reply = await peer.backend.leases.acquire(request);
     assert.equal(reply.kind, "granted", `expected a grant, got ${show(reply)}`);
     return { ...request, ...(reply as Granted) };
   }
 
   /** Joins, and fails unless it has to wait. */
-  async queued(actor: Actor, request: AcquireRequest): Promise<Queued & AcquireRequest> {
-    const reply = await actor.backend.leases.acquire(request);
+  async queued(peer: Peer, request: AcquireRequest): Promise<Queued & AcquireRequest> {
+    const reply = await peer.backend.leases.acquire(request);
     assert.equal(reply.kind, "queued", `expected to wait, got ${show(reply)}`);
     return { ...request, ...(reply as Queued) };
   }
 
-  async renew(actor: Actor, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<RenewAnswer[]> {
+  async renew(peer: Peer, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<RenewAnswer[]> {
     const requests = claims.map(({ resource, owner, ttlMs, ticket }) => {
       return { resource, owner, ttlMs, ticket };
     });
-    return actor.backend.leases.renew(requests, { timeoutMs: 5_000 });
+    return peer.backend.leases.renew(requests, { timeoutMs: 5_000 });
   }
 
   propose(
-    actor: Actor,
+    peer: Peer,
     { resource, owner, ticket }: ClaimRef & { ticket: bigint },
     value: string,
     sequence: number,
   ): Promise<boolean> {
     const proposal = { resource, owner, ticket, value, sequence, timeoutMs: 5_000 };
-    return actor.backend.leases.propose(proposal);
+    return peer.backend.leases.propose(proposal);
   }
 
-  evict(actor: Actor, { resource, owner }: ClaimRef): Promise<boolean> {
-    return actor.backend.leases.evict({ resource, owner, timeoutMs: 5_000 });
+  evict(peer: Peer, { resource, owner }: ClaimRef): Promise<boolean> {
+    return peer.backend.leases.evict({ resource, owner, timeoutMs: 5_000 });
   }
 
-  release(actor: Actor, { resource, owner }: ClaimRef, departedForMs = 0): Promise<boolean> {
-    return actor.backend.leases.release({ resource, owner, departedForMs, timeoutMs: 5_000 });
+  release(peer: Peer, { resource, owner }: ClaimRef, departedForMs = 0): Promise<boolean> {
+    return peer.backend.leases.release({ resource, owner, departedForMs, timeoutMs: 5_000 });
   }
 
   /** Keeps the claims alive for `ms`, as a process does that renews every third of the ttl. */
-  async keepAlive(
-    actor: Actor,
-    ms: number,
-    ...claims: (AcquireRequest & { ticket: bigint })[]
-  ): Promise<void> {
+  async keepAlive(peer: Peer, ms: number, ...claims: (AcquireRequest & { ticket: bigint })[]): Promise<void> {
     const stepMs = this.ttlMs / 3;
     for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
       await this.elapse(Math.min(stepMs, ms - passedMs));
-      await this.renew(actor, ...claims);
+      await this.renew(peer, ...claims);
     }
   }
 
-  /** Fails unless the actor hears that exactly this claim was granted. */
-  async hears(actor: Actor, claim: { owner: string; ticket: bigint }): Promise<void> {
+  /** Fails unless the peer hears that exactly this claim was granted. */
+  async hears(peer: Peer, claim: { owner: string; ticket: bigint }): Promise<void> {
     const heard = (): boolean =>
-      actor.pushes.some((push) => push.owner === claim.owner && push.ticket === claim.ticket);
+      peer.pushes.some((push) => push.owner === claim.owner && push.ticket === claim.ticket);
     await this.until("the grant was pushed", 2_000, heard);
   }
 
-  async takeDown(): Promise<void> {
-    for (const close of this.#curtain.splice(0).reverse()) await close();
+  async tearDown(): Promise<void> {
+    for (const close of this.#cleanups.splice(0).reverse()) await close();
   }
 
-  #listen(backend: Backend, known: boolean): Actor {
+  #listen(backend: Backend, known: boolean): Peer {
     const pushes: GrantPush[] = [];
     backend.leases.onGrant({
       granted: (push) => {
@@ -196,7 +192,7 @@ export class Stage {
     const events: LeaseholdEvent[] = [];
     const onEvent = (event: LeaseholdEvent): void => void events.push(event);
     const coordinator = createCoordinator({ backend, ttlMs: this.ttlMs, onEvent, ...options });
-    this.#curtain.push(async () => {
+    this.#cleanups.push(async () => {
       let closed = false;
       const closing = coordinator.close().finally(() => (closed = true));
       // A close may itself wait for time: a departure that the store does not answer.
