@@ -1,4 +1,4 @@
-import type { Instant, Random } from "@leasehold/core";
+import { within, type Instant, type Random } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import { Deadline, inTime } from "../rpc/deadline.ts";
 import { grantLease, keepLease, listLeaseKeys, revokeLease } from "./lease-requests.ts";
@@ -45,6 +45,12 @@ export class SharedLeases {
     this.#calls = calls;
     this.#random = random;
     this.#onGone = onGone;
+    // What was asked on a connection that is given up is not waited for: the next to ask, asks
+    // anew.
+    calls.endpoints.onReplaced(() => {
+      this.#keeping.clear();
+      this.#refreshing.clear();
+    });
   }
 
   /**
@@ -104,7 +110,9 @@ export class SharedLeases {
       return alive;
     });
     this.#keeping.set(lease, keeping);
-    const ended = (): boolean => this.#keeping.delete(lease);
+    const ended = (): void => {
+      if (this.#keeping.get(lease) === keeping) this.#keeping.delete(lease);
+    };
     keeping.then(ended, ended);
     return keeping;
   }
@@ -127,12 +135,12 @@ export class SharedLeases {
    */
   refresh(lease: SharedLease, since: Instant, timeoutMs: number): Promise<LeaseKeys> {
     const refreshes = this.#refreshing.get(lease);
-    if (refreshes === undefined) return this.#start(lease, timeoutMs);
-    const { startedAt, keys } = refreshes;
-    if (startedAt.monoMs > since.monoMs) return inTime(this.#calls.clock, keys, timeoutMs);
     const start = (): Promise<LeaseKeys> => this.#start(lease, timeoutMs);
+    if (refreshes === undefined) return this.#wait(start(), timeoutMs);
+    const { startedAt, keys } = refreshes;
+    if (startedAt.monoMs > since.monoMs) return this.#wait(keys, timeoutMs);
     refreshes.next ??= keys.then(start, start);
-    return inTime(this.#calls.clock, refreshes.next, timeoutMs);
+    return this.#wait(refreshes.next, timeoutMs);
   }
 
   /** The keys on the lease, without refreshing it; null when it is gone. */
@@ -161,6 +169,13 @@ export class SharedLeases {
     await Promise.allSettled(revoked);
   }
 
+  #wait(keys: Promise<LeaseKeys>, timeoutMs: number): Promise<LeaseKeys> {
+    return within(keys, { clock: this.#calls.clock, limitMs: timeoutMs }, () => {
+      this.#calls.suspect();
+      throw new RpcFailure("unanswered", `no answer within ${Math.round(timeoutMs)} ms`);
+    });
+  }
+
   #start(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
     const refresh: Refresh = { startedAt: this.#calls.now(), keys: this.#refresh(lease, timeoutMs) };
     this.#refreshing.set(lease, refresh);
@@ -171,8 +186,14 @@ export class SharedLeases {
     return refresh.keys;
   }
 
+  /**
+   * Those who wait may give up and ask again; the answer that comes late is theirs all the same. To
+   * throw it away and send another request would be to lose the lease of a process, or on a server,
+   * that is merely slow.
+   */
   async #refresh(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
-    const [alive, keys] = await Promise.all([this.keep(lease, timeoutMs), this.list(lease, timeoutMs)]);
+    const patienceMs = Math.max(timeoutMs, lease.ttlMs / 3);
+    const [alive, keys] = await Promise.all([this.keep(lease, patienceMs), this.list(lease, patienceMs)]);
     return alive ? keys : null;
   }
 

@@ -80,6 +80,17 @@ export class Calls {
     return { endpoint: this.endpoints.current, token };
   }
 
+  /** Somebody waits in vain: the connection is given up if nothing at all comes on it. */
+  suspect(): void {
+    const endpoint = this.endpoints.current;
+    // What has arrived while our own loop was late is read first.
+    this.clock.schedule(0, () => {
+      if (!endpoint.pulse.hasStopped) return;
+      this.endpoints.moveOn(endpoint);
+      this.endpoints.replace(endpoint);
+    });
+  }
+
   /** A stream's token was not accepted: the next one gets a new token. */
   forgetToken(token: string | undefined): void {
     this.#token?.forget(token);
