@@ -15,7 +15,7 @@ import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 const redisServer = await redisForThisFile();
 const etcdServer = await etcdForThisFile();
 
-/** Long beside the stalls of a busy machine: a process that gets no turn loses its permits, rightly. */
+/** Long beside the stalls of a busy machine: a process without a turn loses its permits. */
 const ttlMs = 6_000;
 const permits = 1_000;
 const holdersEach = 50;

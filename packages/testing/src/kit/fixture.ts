@@ -88,19 +88,20 @@ export class Fixture {
   }
 
   async peer(options: { knowsGrants?: boolean } = {}): Promise<Peer> {
-    const backend = await this.harness.open();
+    const backend = await connected(await this.harness.open());
     this.#cleanups.push(() => backend[Symbol.asyncDispose]());
     return this.#listen(backend, options.knowsGrants ?? true);
   }
 
   async process(options: Partial<CoordinatorOptions> = {}): Promise<Process> {
-    const backend = await this.harness.open();
+    const backend = await connected(await this.harness.open());
     return this.#coordinate(backend, options, undefined as never);
   }
 
   async processBehindLink(options: Partial<CoordinatorOptions> = {}): Promise<Process> {
     const { backend, link } =
       (await this.harness.openThroughLink?.()) ?? assert.fail("this case needs a link");
+    await connected(backend);
     return this.#coordinate(backend, options, link);
   }
 
@@ -201,6 +202,12 @@ export class Fixture {
     });
     return { coordinator, events, link };
   }
+}
+
+/** Once the store has answered: no case is about how long a machine takes to connect. */
+async function connected(backend: Backend): Promise<Backend> {
+  await backend.leases.inspect("connect", { timeoutMs: 10_000 });
+  return backend;
 }
 
 /** For messages: bigints and all. */
