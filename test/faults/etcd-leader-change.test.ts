@@ -70,7 +70,7 @@ it("a holder that can reach another member keeps its lease through a change of l
   const renewedOften = Promise.withResolvers<void>();
   await using holder = createCoordinator({
     backend: etcdBackend({ hosts: cluster.hosts }),
-    ttlMs: 3_000,
+    ttlMs: 6_000,
     onEvent: ({ type }) => {
       if (type === "renewed") renewals += 1;
       if (type === "lost" || renewals === 5) renewedOften.resolve();
