@@ -5,7 +5,8 @@ import type { Run } from "../shared/run.ts";
 import { showLine } from "../shared/show-line.ts";
 import { coordinatorAt } from "../shared/store.ts";
 import type { Row } from "../shared/summary.ts";
-import { accountName, connectAccount } from "./account.ts";
+import { accountName } from "./account.ts";
+import { connectAccount } from "./connect-account.ts";
 import { summarise, type Takeover } from "./summary.ts";
 import worker, { type Job, type WorkerEvent, type WorkerMessage } from "./worker.ts";
 

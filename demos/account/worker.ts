@@ -1,7 +1,8 @@
 import { isLeaseholdError, type Lease } from "@leasehold/core";
 import type { MemberContext, Program } from "../shared/member.ts";
 import { nowMs } from "../shared/now-ms.ts";
-import { accountName, connectAccount } from "./account.ts";
+import { accountName } from "./account.ts";
+import { connectAccount } from "./connect-account.ts";
 
 /** What a worker is told: to begin, and in each of its turns to go on from reading to writing. */
 export type WorkerMessage = "start" | "go on";

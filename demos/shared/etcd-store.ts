@@ -1,6 +1,6 @@
 import { Etcd3 } from "etcd3";
 import { startEtcd } from "../../test/servers/index.ts";
-import type { StoreKind } from "./store.ts";
+import type { StoreKind } from "./store-kind.ts";
 
 export const etcd: StoreKind = {
   title: "etcd",

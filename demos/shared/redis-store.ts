@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { startRedis } from "../../test/servers/index.ts";
-import type { StoreKind } from "./store.ts";
+import type { StoreKind } from "./store-kind.ts";
 
 export const redis: StoreKind = {
   title: "Redis",

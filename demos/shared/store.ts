@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createCoordinator, type Backend, type Clock, type Coordinator } from "@leasehold/core";
 import { memoryBackend, MemoryStore } from "@leasehold/core/memory";
 import type { BackendName } from "./options.ts";
+import type { StoreKind } from "./store-kind.ts";
 
 /** Where those who take part in one run meet. */
 export type StoreAddress = ServerAddress | ({ readonly kind: "memory"; readonly store: MemoryStore } & InRun);
@@ -22,18 +23,6 @@ export interface OpenStore extends AsyncDisposable {
   readonly address: StoreAddress;
   /** For the first line: `the Redis at localhost:6379`. */
   readonly where: string;
-}
-
-/** How a demo gets at one kind of server. */
-export interface StoreKind {
-  readonly title: string;
-  readonly start: () => Promise<{ readonly url: string; stop(): Promise<void> }>;
-  readonly connect: (url: string) => {
-    /** Rejects when no server answers. */
-    ping(): Promise<unknown>;
-    removeKeys(run: string): Promise<unknown>;
-    close(): void;
-  };
 }
 
 /**
