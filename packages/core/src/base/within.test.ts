@@ -72,3 +72,14 @@ it("handles a rejection that comes too late", async () => {
   // An unhandled rejection would fail the run.
   await clock.advance(10);
 });
+
+it("handles a late rejection also where the signal has aborted before", async () => {
+  const clock = new SimClock();
+  const { promise, reject } = Promise.withResolvers<string>();
+  const signal = AbortSignal.abort();
+  expect(await within(promise, { clock, limitMs: 10, signal }, () => "left")).toBe("left");
+  expect(clock.pending).toBe(0);
+  // An unhandled rejection would fail the run.
+  reject(new Error("nobody listens"));
+  await clock.advance(10);
+});

@@ -47,8 +47,7 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       );
     // Without a limit a timer is of use only to keep the process running.
     let timer = limitMs === Infinity && !keepAlive ? null : arm();
-    if (signal?.aborted === true) return over();
-    signal?.addEventListener("abort", over, { once: true });
+    // First of all, and also where the signal has aborted before: a rejection is then handled here.
     work.then(
       (value) => {
         leave();
@@ -59,5 +58,7 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
         reject(error);
       },
     );
+    if (signal?.aborted === true) over();
+    else signal?.addEventListener("abort", over, { once: true });
   });
 }

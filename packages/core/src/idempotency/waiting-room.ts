@@ -24,7 +24,6 @@ interface Waiter {
 export class WaitingRoom {
   readonly fingerprint: string;
   readonly #context: Context;
-  readonly #record: string;
   readonly #onEmpty: () => void;
   readonly #waiters = new Set<Waiter>();
   readonly #over = new AbortController();
@@ -36,9 +35,10 @@ export class WaitingRoom {
     this.fingerprint = fingerprint;
     this.#context = context;
     this.#backoff = new Backoff({ firstMs: 100, longestMs: 2_000 }, context.random);
-    this.#record = record;
     this.#onEmpty = onEmpty;
-    void this.#serve();
+    // Before the first question, so nothing that follows the answer goes unseen; and here, so that a
+    // backend that is closed already rejects the call that opens the room.
+    void this.#serve(context.backend.idempotency.watch(record, this.#feed.notify));
   }
 
   /**
@@ -83,10 +83,7 @@ export class WaitingRoom {
     this.#onEmpty();
   }
 
-  /** The watch begins before the first question, so nothing that follows the answer goes unseen. */
-  async #serve(): Promise<void> {
-    const { idempotency } = this.#context.backend;
-    const stopWatching = idempotency.watch(this.#record, this.#feed.notify);
+  async #serve(stopWatching: () => void): Promise<void> {
     for await (const _ of this.#feed) {
       this.#timer?.cancel();
       await this.#ask();
