@@ -36,8 +36,8 @@ export class WaitingRoom {
     this.#context = context;
     this.#backoff = new Backoff({ firstMs: 100, longestMs: 2_000 }, context.random);
     this.#onEmpty = onEmpty;
-    // Before the first question, so nothing that follows the answer goes unseen; and here, so that a
-    // backend that is closed already rejects the call that opens the room.
+    // Before the first question, so nothing that follows the answer goes unseen; and here, so that
+    // a closed backend rejects the call that opens the room.
     void this.#serve(context.backend.idempotency.watch(record, this.#feed.notify));
   }
 
