@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 
-import type { Degradation } from "./contract/backend.ts";
+import type { Degradation, Restoration } from "./contract/health.ts";
 import type { LossReason } from "./errors.ts";
 import type { RecordState } from "./idempotency/idempotency.ts";
 
@@ -70,8 +70,10 @@ export type LeaseholdEvent =
       /** Of the execution; 0 where there is none. */
       readonly attempt: number;
     }
-  /** The store is out of reach, or pushes were interrupted. */
-  | (Degradation & { readonly type: "degraded"; readonly backend: string });
+  /** The store serves worse than it should: `reason` says how. Once for each that lasts. */
+  | (Degradation & { readonly type: "degraded"; readonly backend: string })
+  /** A degradation that was told is over, `afterMs` after it was. */
+  | (Restoration & { readonly type: "restored"; readonly backend: string });
 
 /** Called synchronously. What it throws becomes a process warning. */
 export type EventListener = (event: LeaseholdEvent) => void;

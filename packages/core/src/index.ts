@@ -61,7 +61,9 @@ export type {
   InProgress,
   Mismatch,
 } from "./contract/idempotency-store.ts";
-export type { Backend, Degradation, Traits } from "./contract/backend.ts";
+export type { Backend, Traits } from "./contract/backend.ts";
+export { Health } from "./contract/health.ts";
+export type { Degradation, DegradationReason, LastingReason, Restoration } from "./contract/health.ts";
 export type { CallOptions, ChangeListener } from "./contract/call-options.ts";
 export type {
   Acknowledged,

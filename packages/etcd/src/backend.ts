@@ -1,4 +1,5 @@
 import {
+  Health,
   invalidArgument,
   systemClock,
   systemRandom,
@@ -7,6 +8,7 @@ import {
   type Degradation,
   type IdempotencyStore,
   type LeaseStore,
+  type Restoration,
   type Traits,
 } from "@leasehold/core";
 import type { Etcd3 } from "etcd3";
@@ -52,8 +54,7 @@ class EtcdBackend implements Backend {
   readonly #records: EtcdIdempotencyStore;
   readonly #calls: Calls;
   readonly #endpoints: Endpoints;
-  readonly #listeners = new Set<(degradation: Degradation) => void>();
-  #outage = false;
+  readonly #health: Health;
   #closing: Promise<void> | undefined;
 
   constructor(source: EtcdSource | Etcd3, options: EtcdBackendOptions) {
@@ -69,24 +70,24 @@ class EtcdBackend implements Backend {
       throw invalidArgument(`prefix must not be empty or end in "/"; got ${JSON.stringify(prefix)}.`);
     this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
     this.clock = clock;
+    this.#health = new Health(clock);
     this.#endpoints = new Endpoints(source, clock);
     const auth = "hosts" in source ? source.auth : undefined;
-    this.#calls = new Calls(this.#endpoints, clock, auth, {
-      failed: (message) => this.#failed(message),
-      answered: () => (this.#outage = false),
-    });
-    const degraded = (degradation: Degradation): void => this.#tell(degradation);
-    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random, degraded);
+    this.#calls = new Calls(this.#endpoints, clock, auth, this.#health);
+    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random);
     this.leases = this.#store;
     const { sharedLeases: leases, sweeper } = this.#store;
-    const foundation = { calls: this.#calls, leases, sweeper, random, degraded };
+    const foundation = { calls: this.#calls, leases, sweeper, random };
     this.#records = new EtcdIdempotencyStore(prefix, foundation);
     this.idempotency = this.#records;
   }
 
   onDegraded(listener: (degradation: Degradation) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#health.onDegraded(listener);
+  }
+
+  onRestored(listener: (restoration: Restoration) => void): () => void {
+    return this.#health.onRestored(listener);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -103,16 +104,6 @@ class EtcdBackend implements Backend {
     await watches;
     this.#calls.close();
     this.#endpoints.close();
-    this.#listeners.clear();
-  }
-
-  #failed(message: string): void {
-    if (this.#outage) return;
-    this.#outage = true;
-    this.#tell({ reason: "unreachable", message: `etcd: ${message}` });
-  }
-
-  #tell(degradation: Degradation): void {
-    for (const listener of this.#listeners) listener(degradation);
+    this.#health.close();
   }
 }

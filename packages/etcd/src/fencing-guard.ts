@@ -1,4 +1,4 @@
-import { encodeName, invalidArgument, staleToken, systemClock, type Clock } from "@leasehold/core";
+import { encodeName, Health, invalidArgument, staleToken, systemClock, type Clock } from "@leasehold/core";
 import type { Etcd3, ICompare } from "etcd3";
 import { Calls } from "./rpc/calls.ts";
 import { Deadline } from "./rpc/deadline.ts";
@@ -52,8 +52,7 @@ const digits = 20;
 
 export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions = {}): EtcdFencingGuard {
   const { prefix = "leasehold", timeoutMs = 5_000, clock = systemClock } = options;
-  const ignored = { failed: () => {}, answered: () => {} };
-  const calls = new Calls(new Endpoints(client, clock), clock, undefined, ignored);
+  const calls = new Calls(new Endpoints(client, clock), clock, undefined, new Health(clock));
   const keyOf = (resource: string): Buffer => Buffer.from(`${prefix}/~fence/${encodeName(resource)}`);
   // Of equal length, so that etcd's order of bytes is the order of numbers.
   const valueOf = (token: bigint): Buffer => Buffer.from(padded(token));

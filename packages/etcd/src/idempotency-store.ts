@@ -2,7 +2,6 @@ import type {
   BeginReply,
   BeginRequest,
   ChangeListener,
-  Degradation,
   ExtendReply,
   ExtendRequest,
   FinishReply,
@@ -35,7 +34,6 @@ export interface Foundation {
   readonly leases: SharedLeases;
   readonly sweeper: Sweeper;
   readonly random: Random;
-  readonly degraded: (degradation: Degradation) => void;
 }
 
 /**
@@ -52,21 +50,14 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
   readonly maxBodyBytes: number = 2 ** 20;
   readonly #parts: Parts;
   readonly #watches: ResourceWatches;
-  readonly #degraded: (degradation: Degradation) => void;
   #closed = false;
 
-  constructor(prefix: string, { calls, leases, sweeper, random, degraded }: Foundation) {
+  constructor(prefix: string, { calls, leases, sweeper, random }: Foundation) {
     const keys = new RecordKeys(prefix);
     const executions = new Executions(calls, keys, leases, sweeper);
     const retention = new RetentionLeases(calls, random);
     this.#parts = { calls, keys, leases, retention, executions, sweeper };
-    this.#degraded = degraded;
-    this.#watches = new ResourceWatches(
-      calls,
-      (record) => keys.both(record),
-      random,
-      (message) => degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` }),
-    );
+    this.#watches = new ResourceWatches(calls, (record) => keys.both(record), random);
   }
 
   begin(request: BeginRequest): Promise<BeginReply> {
@@ -109,7 +100,7 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
       return await call();
     } catch (error) {
       if (error instanceof MalformedRecord)
-        this.#degraded({
+        this.#parts.calls.health.degraded({
           reason: "malformed-record",
           message: `Idempotency record ${JSON.stringify(record)}: ${error.message}`,
         });

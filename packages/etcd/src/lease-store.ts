@@ -3,7 +3,6 @@ import {
   type CallOptions,
   type ChangeListener,
   type ClaimRef,
-  type Degradation,
   type Granted,
   type GrantListener,
   type LeaseStore,
@@ -42,13 +41,9 @@ import { Sweeper } from "./ownership/sweeper.ts";
 export class EtcdLeaseStore implements LeaseStore {
   readonly #parts: Parts;
   readonly #resourceWatches: ResourceWatches;
-  readonly #degraded: (degradation: Degradation) => void;
   #closed = false;
 
-  constructor(calls: Calls, keys: ClaimKeys, random: Random, degraded: (degradation: Degradation) => void) {
-    this.#degraded = degraded;
-    const interrupted = (message: string): void =>
-      degraded({ reason: "pushes-interrupted", message: `etcd watch: ${message}` });
+  constructor(calls: Calls, keys: ClaimKeys, random: Random) {
     const leases = new SharedLeases(calls, random, () => watches.lookAgain());
     const sweeper = new Sweeper(calls, leases);
     const claims = new Claims(calls, keys, sweeper);
@@ -58,15 +53,9 @@ export class EtcdLeaseStore implements LeaseStore {
         claims.discard({ key: claim.key, ticket: claim.ticket }, settled);
       },
       gone: (claim) => claims.claimGone(claim),
-      interrupted,
     });
     this.#parts = { calls, keys, sums: new LineSums(keys), leases, claims, watches, sweeper, random };
-    this.#resourceWatches = new ResourceWatches(
-      calls,
-      (resource) => keys.resource(resource),
-      random,
-      interrupted,
-    );
+    this.#resourceWatches = new ResourceWatches(calls, (resource) => keys.resource(resource), random);
   }
 
   /**
@@ -130,7 +119,7 @@ export class EtcdLeaseStore implements LeaseStore {
     this.#assertOpen();
     try {
       return await inspectResource(this.#parts, resource, options, (count) =>
-        this.#degraded({
+        this.#parts.calls.health.degraded({
           reason: "malformed-record",
           message: `${count} keys of resource ${JSON.stringify(resource)} are no claims. They are ignored; remove them.`,
         }),

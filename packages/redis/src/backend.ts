@@ -1,4 +1,4 @@
-import type { Backend, Degradation } from "@leasehold/core";
+import { Health, type Backend } from "@leasehold/core";
 import type { RedisOptions } from "ioredis";
 import { isClient, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { Connection } from "./client/connection.ts";
@@ -38,14 +38,11 @@ export function redisBackend(
   options: RedisBackendOptions = {},
 ): Backend {
   const { prefix, clock, random, ticketTtlMs, maxBatch } = completeOptions(options);
-  const listeners = new Set<(degradation: Degradation) => void>();
-  const report = (degradation: Degradation): void => {
-    for (const listener of listeners) listener(degradation);
-  };
+  const health = new Health(clock);
   const owned = !isClient(source);
   const client = owned ? makeClient(source, random) : source;
-  const connection = new Connection(client, { owned, clock, report });
-  const subscriber = new Subscriber({ source: client, clock, random, report });
+  const connection = new Connection(client, { owned, clock, health });
+  const subscriber = new Subscriber({ source: client, clock, random, health });
   const changes = new Changes(subscriber);
   const pushes: GrantPushes = new GrantPushes({
     subscriber,
@@ -66,10 +63,8 @@ export function redisBackend(
     clock,
     leases,
     idempotency: new RedisIdempotencyStore({ connection, changes, prefix }),
-    onDegraded: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onDegraded: health.onDegraded,
+    onRestored: health.onRestored,
     [Symbol.asyncDispose]: async () => {
       changes.close();
       pushes.close();

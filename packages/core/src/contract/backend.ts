@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { Degradation, Restoration } from "./health.ts";
 import type { IdempotencyStore } from "./idempotency-store.ts";
 import type { LeaseStore } from "./lease-store.ts";
 
@@ -19,10 +20,12 @@ export interface Backend extends AsyncDisposable {
   /** The clock on which this backend stamps `validFrom`. Core counts deadlines on the same one. */
   readonly clock: Clock;
   /**
-   * Hears that the store cannot be reached, or has lost something. Returns a function that ends
-   * the listening.
+   * Hears that the store serves worse: once for each degradation that lasts. Returns a function
+   * that ends the listening. `Health` keeps count for a backend.
    */
   onDegraded(listener: (degradation: Degradation) => void): () => void;
+  /** Hears that a degradation is over, once for each that was told. Ends as `onDegraded` does. */
+  onRestored(listener: (restoration: Restoration) => void): () => void;
 }
 
 /** What differs between stores. Users see it; core checks requests against it. */
@@ -37,16 +40,4 @@ export interface Traits {
   readonly minTtlMs: number;
   /** Ttls must be a multiple of this, in milliseconds. */
   readonly ttlStepMs: number;
-}
-
-/** Something that weakens or delays, and that operators should see. No secrets, no full owners. */
-export interface Degradation {
-  readonly reason:
-    /** The store does not answer, or the connection is gone. Sent once per outage. */
-    | "unreachable"
-    /** Pushes may have been missed. Waiting claims were asked about again at once. */
-    | "pushes-interrupted"
-    /** The store answered with something that this backend did not write. */
-    | "malformed-record";
-  readonly message: string;
 }

@@ -65,6 +65,7 @@ export class Session {
         lookAgain: () => this.renewals.askWaiting(),
       }),
       backend.onDegraded((degradation) => emit({ type: "degraded", backend: backend.name, ...degradation })),
+      backend.onRestored((restoration) => emit({ type: "restored", backend: backend.name, ...restoration })),
     ];
   }
 

@@ -37,6 +37,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
     idempotency: new MemoryIdempotencyStore(link),
     // A store inside the process is never out of reach.
     onDegraded: () => () => {},
+    onRestored: () => () => {},
     [Symbol.asyncDispose]: async () => {
       link.close();
       leases.close();

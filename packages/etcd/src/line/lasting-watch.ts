@@ -11,10 +11,8 @@ export interface LastingWatchHandler {
    */
   created(revision: bigint, again: boolean): void;
   heard(events: readonly IEvent[]): void;
-  /**
-   * Nothing is told until it is created. `first`: it stood until now, or was asked for just now.
-   */
-  broken(message: string, first: boolean): void;
+  /** Nothing is told until it is created. */
+  broken(): void;
 }
 
 /** After a server's restart all its clients come back, and not all at once. */
@@ -46,6 +44,7 @@ export class LastingWatch {
 
   async close(): Promise<void> {
     this.#timer?.cancel();
+    this.#calls.health.restored("pushes-interrupted", this);
     await this.#stream?.close();
   }
 
@@ -55,15 +54,19 @@ export class LastingWatch {
         const again = this.#interrupted;
         this.#backoff.reset();
         this.#interrupted = false;
+        this.#calls.health.restored("pushes-interrupted", this);
         this.#handler.created(revision, again);
       },
       heard: (events) => this.#handler.heard(events),
       broken: ({ message }) => {
-        const first = !this.#interrupted;
         this.#stream = undefined;
         this.#interrupted = true;
         this.#timer = this.#calls.clock.schedule(this.#backoff.nextMs(), () => this.#open());
-        this.#handler.broken(message, first);
+        this.#calls.health.degraded(
+          { reason: "pushes-interrupted", message: `etcd watch: ${message}` },
+          this,
+        );
+        this.#handler.broken();
       },
     });
   }

@@ -11,9 +11,7 @@ export interface LineWatchHandler {
   granted(claims: readonly OwnClaim[]): void;
   /** These waiters are in the store no more. */
   gone(claims: readonly OwnClaim[]): void;
-  /** Deletions may have been missed. */
-  interrupted(message: string): void;
-  /** After `interrupted`: deletions are told again. */
+  /** Deletions may have been missed, and are told again. */
   resumed(): void;
   /** Nobody has waited for a while. */
   idle(): void;
@@ -100,10 +98,7 @@ export class LineWatch {
         if (again) this.#handler.resumed();
       },
       heard: (events) => this.#apply(this.#waiters.deleted(events)),
-      broken: (message, first) => {
-        this.#waiters.unwatched();
-        if (first) this.#handler.interrupted(message);
-      },
+      broken: () => this.#waiters.unwatched(),
     });
   }
 

@@ -9,7 +9,6 @@ export interface GrantsHandler {
   unwanted(claim: OwnClaim): void;
   /** A waiting claim is in the store no more. */
   gone(claim: OwnClaim): void;
-  interrupted(message: string): void;
 }
 
 /** The waiting claims of this process, the watches on their lines, and those who hear of grants. */
@@ -73,7 +72,6 @@ export class LineWatches {
         for (const claim of claims) this.#handler.gone(claim);
         this.lookAgain();
       },
-      interrupted: (message) => this.#handler.interrupted(message),
       resumed: () => this.lookAgain(),
       idle: () => {
         this.#watches.delete(id);

@@ -19,23 +19,13 @@ export class ResourceWatches {
   readonly #calls: Calls;
   readonly #rangeOf: (resource: string) => KeyRange;
   readonly #random: Random;
-  readonly #interrupted: (message: string) => void;
   readonly #watches = new Map<string, ResourceWatch>();
   readonly #closing = new Set<Promise<void>>();
 
-  /**
-   * `interrupted`: changes may be missed until the watch stands again. Once per outage and name.
-   */
-  constructor(
-    calls: Calls,
-    rangeOf: (resource: string) => KeyRange,
-    random: Random,
-    interrupted: (message: string) => void,
-  ) {
+  constructor(calls: Calls, rangeOf: (resource: string) => KeyRange, random: Random) {
     this.#calls = calls;
     this.#rangeOf = rangeOf;
     this.#random = random;
-    this.#interrupted = interrupted;
   }
 
   /** Tells the listener of changes until the function that this returns is called. */
@@ -74,12 +64,10 @@ export class ResourceWatches {
         tellAll();
       },
       heard: tellAll,
-      broken: (message, first) => {
-        if (!opened.begun) {
-          opened.begun = true;
-          tellAll();
-        }
-        if (first) this.#interrupted(message);
+      broken: () => {
+        if (opened.begun) return;
+        opened.begun = true;
+        tellAll();
       },
     });
     const opened: ResourceWatch = { watch, begun: false, listeners };

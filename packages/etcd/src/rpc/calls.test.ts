@@ -1,4 +1,4 @@
-import { sleep } from "@leasehold/core";
+import { Health, sleep } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import type { CallOptions } from "@grpc/grpc-js";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -11,7 +11,7 @@ let calls: Calls;
 beforeEach(() => {
   clock = new SimClock();
   endpoints = new Endpoints({ hosts: "http://127.0.0.1:1" }, clock);
-  calls = new Calls(endpoints, clock, undefined, { failed: () => {}, answered: () => {} });
+  calls = new Calls(endpoints, clock, undefined, new Health(clock));
   onTestFinished(() => {
     calls.close();
     endpoints.close();

@@ -1,4 +1,4 @@
-import type { Clock, Instant } from "@leasehold/core";
+import type { Clock, Health, Instant } from "@leasehold/core";
 import type { CallOptions } from "@grpc/grpc-js";
 import type { Etcd3 } from "etcd3";
 import { AuthToken } from "./auth-token.ts";
@@ -17,14 +17,6 @@ export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
  */
 const lastChanceMs = 700;
 
-/** Hears how the store can be reached. */
-export interface OutageListener {
-  /** It cannot, or did not answer. Called for every such failure. */
-  failed(message: string): void;
-  /** It answered. */
-  answered(): void;
-}
-
 /**
  * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and
  * fails with an `RpcFailure` that says what is known of it. Only a request that surely did nothing
@@ -33,15 +25,15 @@ export interface OutageListener {
 export class Calls {
   readonly clock: Clock;
   readonly endpoints: Endpoints;
+  readonly health: Health;
   readonly #token: AuthToken | undefined;
-  readonly #outage: OutageListener;
   readonly #running = new Set<(failure: RpcFailure) => void>();
   #closed = false;
 
-  constructor(endpoints: Endpoints, clock: Clock, auth: EtcdSource["auth"], outage: OutageListener) {
+  constructor(endpoints: Endpoints, clock: Clock, auth: EtcdSource["auth"], health: Health) {
     this.endpoints = endpoints;
     this.clock = clock;
-    this.#outage = outage;
+    this.health = health;
     if (auth !== undefined) this.#token = new AuthToken(auth);
   }
 
@@ -58,7 +50,7 @@ export class Calls {
       const endpoint = this.endpoints.current;
       try {
         const answer = await this.#tryOnce(request, deadline, membersLeft);
-        this.#outage.answered();
+        this.health.restored("unreachable");
         return answer;
       } catch (error) {
         if (!(error instanceof RpcFailure)) throw error;
@@ -67,7 +59,8 @@ export class Calls {
         // Its connection was given up before it left: it goes out on the new one.
         if (error.kind === "unsent" && !hopeless && !this.endpoints.has(endpoint)) continue;
         if (error.kind === "unsent" && --membersLeft > 0 && !hopeless) continue;
-        if (error.kind === "unsent" || error.kind === "unanswered") this.#outage.failed(error.message);
+        if (error.kind === "unsent" || error.kind === "unanswered")
+          this.health.degraded({ reason: "unreachable", message: `etcd: ${error.message}` });
         throw error;
       }
     }

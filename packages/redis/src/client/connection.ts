@@ -3,7 +3,8 @@ import {
   LeaseholdError,
   within,
   type Clock,
-  type Degradation,
+  type DegradationReason,
+  type Health,
   type Instant,
 } from "@leasehold/core";
 import { classifyError, isForeign } from "./classify-error.ts";
@@ -38,7 +39,7 @@ export interface ConnectionOptions {
   /** Whether the client is our own: then it may be reset, and it is closed with the backend. */
   readonly owned: boolean;
   readonly clock: Clock;
-  readonly report: (degradation: Degradation) => void;
+  readonly health: Health;
 }
 
 /**
@@ -56,7 +57,6 @@ export class Connection implements AsyncDisposable {
   readonly #listeners: readonly (readonly [event: string, listener: (...args: unknown[]) => void])[];
   /** Counts the connections lost. */
   #losses = 0;
-  #unreachable = false;
   /** What the client last failed with, since it was last ready. */
   #lastFailure: LeaseholdError | undefined;
   #closed = false;
@@ -155,7 +155,7 @@ export class Connection implements AsyncDisposable {
     // Both outcomes are handled, so an answer after the deadline is dropped in silence.
     runScript(this.client, script, keys, args).then(
       (reply) => {
-        this.#unreachable = false;
+        this.#options.health.restored("unreachable");
         if (!this.#pending.delete(reject)) return;
         const value = decode(reply);
         if (value === undefined) reject(this.#unreadable(key));
@@ -201,7 +201,7 @@ export class Connection implements AsyncDisposable {
   };
 
   #ready(): void {
-    this.#unreachable = false;
+    this.#options.health.restored("unreachable");
     this.#lastFailure = undefined;
     if (isReady(this.client)) for (const { resolve } of this.#waiting) resolve();
   }
@@ -229,13 +229,11 @@ export class Connection implements AsyncDisposable {
   }
 
   #reportUnreachable(message: string): void {
-    if (this.#unreachable || this.#closed) return;
-    this.#unreachable = true;
-    this.#report("unreachable", message);
+    if (!this.#closed) this.#report("unreachable", message);
   }
 
-  #report(reason: Degradation["reason"], message: string): void {
-    this.#options.report({ reason, message });
+  #report(reason: DegradationReason, message: string): void {
+    this.#options.health.degraded({ reason, message });
   }
 }
 

@@ -1,12 +1,4 @@
-import {
-  Backoff,
-  sleep,
-  within,
-  type Clock,
-  type Degradation,
-  type Random,
-  type Timer,
-} from "@leasehold/core";
+import { Backoff, sleep, within, type Clock, type Health, type Random, type Timer } from "@leasehold/core";
 import { isCluster, type ClusterClient, type RedisClient, type SubscriberClient } from "../client/client.ts";
 import { reconnectPace, safeOptions } from "../client/make-client.ts";
 import { socketOf } from "../client/socket.ts";
@@ -23,7 +15,7 @@ export interface SubscriberOptions {
   readonly source: RedisClient | ClusterClient;
   readonly clock: Clock;
   readonly random: Random;
-  readonly report: (degradation: Degradation) => void;
+  readonly health: Health;
 }
 
 /**
@@ -56,8 +48,6 @@ export class Subscriber {
   #isFailing = false;
   /** Counts attempts, to take another master each time. */
   #attempts = 0;
-  #lossReported = false;
-  #refusalReported = false;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -99,6 +89,7 @@ export class Subscriber {
   #giveUp(channel: Channel): void {
     if (this.#channels.get(channel.name) !== channel) return;
     this.#channels.delete(channel.name);
+    this.#mended(channel);
     // In vain at worst: what is heard on a channel that nobody listens to is dropped.
     if (this.#isConnected) this.#client?.unsubscribe(channel.name).catch(() => {});
   }
@@ -174,8 +165,8 @@ export class Subscriber {
   #opened(channel: Channel): void {
     this.#backoff.reset();
     this.#isFailing = false;
-    this.#lossReported = false;
-    if (channel.isRefused) this.#refusalReported = false;
+    this.#mended(this);
+    this.#mended(channel);
     channel.isRefused = false;
     channel.isOpen = true;
     for (const subscription of channel.subscriptions) {
@@ -187,9 +178,8 @@ export class Subscriber {
   #refused(channel: Channel): void {
     channel.isRefused = true;
     for (const subscription of channel.subscriptions) subscription.wake();
-    if (this.#refusalReported) return;
-    this.#refusalReported = true;
-    this.#report(
+    this.#interrupted(
+      channel,
       `The Redis user may not subscribe to "${channel.name}" (see acl.txt). Waiters and observers learn of changes by asking only.`,
     );
   }
@@ -197,10 +187,11 @@ export class Subscriber {
   #lost(client: SubscriberClient): void {
     if (this.#client !== client) return;
     this.#drop();
-    if (this.#channels.size > 0 && !this.#lossReported) {
-      this.#lossReported = true;
-      this.#report("The subscription to pushes was lost. Waiters and observers look again once it is back.");
-    }
+    if (this.#channels.size > 0)
+      this.#interrupted(
+        this,
+        "The subscription to pushes was lost. Waiters and observers look again once it is back.",
+      );
     this.#retry();
   }
 
@@ -213,6 +204,7 @@ export class Subscriber {
       // Nobody listens any more. The next listener begins anew.
       this.#backoff.reset();
       this.#isFailing = false;
+      this.#mended(this);
     });
   }
 
@@ -233,7 +225,11 @@ export class Subscriber {
       for (const subscription of subscriptions) subscription.wake();
   }
 
-  #report(message: string): void {
-    this.#options.report({ reason: "pushes-interrupted", message });
+  #interrupted(source: unknown, message: string): void {
+    this.#options.health.degraded({ reason: "pushes-interrupted", message }, source);
+  }
+
+  #mended(source: unknown): void {
+    this.#options.health.restored("pushes-interrupted", source);
   }
 }
