@@ -74,7 +74,8 @@ class EtcdBackend implements Backend {
     this.#endpoints = new Endpoints(source, clock, random);
     const keyPrefix = namespaceOf(source) + prefix;
     const auth = "hosts" in source ? source.auth : undefined;
-    this.#calls = new Calls(this.#endpoints, clock, auth, this.#health);
+    const probe = Buffer.from(`${keyPrefix}/~`);
+    this.#calls = new Calls(this.#endpoints, { clock, health: this.#health, auth, probe });
     this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(keyPrefix, random.hex(8)), random);
     this.leases = this.#store;
     const { sharedLeases: leases, sweeper } = this.#store;

@@ -65,10 +65,12 @@ export function etcdFencingGuard(
   options: EtcdFencingGuardOptions = {},
 ): EtcdFencingGuard {
   const { prefix = "leasehold", timeoutMs = 5_000, clock = systemClock } = options;
-  const calls = new Calls(new Endpoints(client, clock, systemRandom), clock, undefined, new Health(clock));
   const namespace = namespaceOf(client);
   const keyOf = (resource: string): Buffer =>
     Buffer.from(`${namespace}${prefix}/~fence/${encodeName(resource)}`);
+  const calls = new Calls(new Endpoints(client, clock, systemRandom), {
+    ...{ clock, health: new Health(clock), probe: keyOf("") },
+  });
   // Of equal length, so that etcd's order of bytes is the order of numbers.
   const valueOf = (token: bigint): Buffer => Buffer.from(padded(token));
 

@@ -3,6 +3,7 @@ import type { ILeaseKeepAliveResponse } from "etcd3";
 import type { Calls, Request } from "../rpc/calls.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import { RpcFailure } from "../rpc/failure.ts";
+import { areOneStanding, standingOf } from "../rpc/standing.ts";
 import { SharedLease } from "./shared-lease.ts";
 
 /**
@@ -71,17 +72,58 @@ async function grantLeaseAs(
   );
 }
 
+/** An election takes one term, or a few; each makes one answer prove nothing. So does each member. */
+const keepTries = 8;
+
 /**
  * Refreshes the lease. False when the store says that there is none; the lease is then marked as
  * gone.
+ *
+ * A keepalive alone proves nothing. An etcd before 3.4.29 and 3.5.13 answers it from the leader's
+ * memory, and a leader whose disk hangs does not learn for as long that it was deposed: it goes on
+ * acknowledging leases that its successor has ended. So a linearizable read follows, and both
+ * count only if one member answered them in one term, the one that it was last seen in.
+ *
+ * Why that is proof: within one term a member knows one leader, so that leader had the keepalive.
+ * The read, sent after it was answered, was confirmed by a quorum in the same term. So no leader of
+ * a later term was elected before that. A leader that is elected later begins by giving each lease
+ * its whole ttl again, counted from its election, which is after `sentAt`: it keeps the lease at
+ * least as long as we believe. The term must have been seen *before* the keepalive left: a follower
+ * may hand it to the old leader, learn of the new one, and put the new term on the answer.
+ *
+ * A member that does not answer in its share of the time leaves the rest to the others: with a disk
+ * that hangs it answers keepalives, and never the read.
  */
 export async function keepLease(calls: Calls, lease: SharedLease, timeoutMs: number): Promise<boolean> {
+  const deadline = new Deadline(calls.clock, timeoutMs);
+  let membersLeft = calls.endpoints.size;
+  for (let left = keepTries; left > 0; left--) {
+    try {
+      const proved = await tryToKeep(calls, lease, deadline.leftMs / membersLeft);
+      if (proved !== undefined) return proved;
+    } catch (error) {
+      const mayHelp = error instanceof RpcFailure && error.kind === "unanswered";
+      if (!mayHelp || --membersLeft === 0 || deadline.leftMs === 0) throw error;
+    }
+  }
+  throw new RpcFailure("unanswered", "the cluster changes its leader time and again");
+}
+
+/** Undefined: what was answered proves nothing. */
+async function tryToKeep(calls: Calls, lease: SharedLease, timeoutMs: number): Promise<boolean | undefined> {
+  const deadline = new Deadline(calls.clock, timeoutMs);
+  const before = calls.standing ?? (await calls.readStanding(deadline.leftMs));
   const sentAt = calls.now();
-  const { TTL } = await calls.unary(keepAliveOnce(lease.id), timeoutMs);
+  const { TTL, header } = await calls.unary(keepAliveOnce(lease.id), deadline.leftMs);
   const seconds = Number(TTL);
-  if (seconds > 0) lease.refreshed({ validFrom: sentAt, ttlMs: seconds * 1000 });
-  else lease.ended();
-  return seconds > 0;
+  if (seconds <= 0) {
+    lease.ended();
+    return false;
+  }
+  const after = await calls.readStanding(deadline.leftMs);
+  if (!areOneStanding(before, standingOf(header), after)) return undefined;
+  lease.refreshed({ validFrom: sentAt, ttlMs: seconds * 1000 });
+  return true;
 }
 
 /**

@@ -189,10 +189,10 @@ export class SharedLeases {
   /**
    * Those who wait may give up and ask again; the answer that comes late is theirs all the same. To
    * throw it away and send another request would be to lose the lease of a process, or on a server,
-   * that is merely slow.
+   * that is merely slow. It takes two round trips, and may take two thirds of the ttl.
    */
   async #refresh(lease: SharedLease, timeoutMs: number): Promise<LeaseKeys> {
-    const patienceMs = Math.max(timeoutMs, lease.ttlMs / 3);
+    const patienceMs = Math.max(timeoutMs, (lease.ttlMs * 2) / 3);
     const [alive, keys] = await Promise.all([this.keep(lease, patienceMs), this.list(lease, patienceMs)]);
     return alive ? keys : null;
   }

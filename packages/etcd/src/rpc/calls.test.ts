@@ -11,7 +11,7 @@ let calls: Calls;
 beforeEach(() => {
   clock = new SimClock();
   endpoints = new Endpoints({ hosts: "http://127.0.0.1:1" }, clock, systemRandom);
-  calls = new Calls(endpoints, clock, undefined, new Health(clock));
+  calls = new Calls(endpoints, { clock, health: new Health(clock), probe: Buffer.from("probe") });
   onTestFinished(() => {
     calls.close();
     endpoints.close();

@@ -1,15 +1,24 @@
 import { within, type Clock, type Health, type Instant } from "@leasehold/core";
 import type { CallOptions } from "@grpc/grpc-js";
-import type { Etcd3 } from "etcd3";
+import type { Etcd3, IResponseHeader } from "etcd3";
 import { AuthToken } from "./auth-token.ts";
 import { Deadline } from "./deadline.ts";
 import type { Endpoint, Endpoints } from "./endpoints.ts";
 import type { EtcdSource } from "../options.ts";
 import { RpcAttempt } from "./attempt.ts";
 import { classify, RpcFailure } from "./failure.ts";
+import { standingOf, type Standing } from "./standing.ts";
 
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
 export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
+
+export interface CallsOptions {
+  readonly clock: Clock;
+  readonly health: Health;
+  readonly auth?: EtcdSource["auth"] | undefined;
+  /** A key that this user may read, there or not. */
+  readonly probe: Buffer;
+}
 
 /**
  * How long a call still waits on a connection that was given up: a server whose disk is slow may be
@@ -31,13 +40,30 @@ export class Calls {
   readonly health: Health;
   readonly #token: AuthToken | undefined;
   readonly #running = new Set<(failure: RpcFailure) => void>();
+  readonly #probe: Buffer;
+  #standing: Standing | undefined;
   #closed = false;
 
-  constructor(endpoints: Endpoints, clock: Clock, auth: EtcdSource["auth"], health: Health) {
+  constructor(endpoints: Endpoints, { clock, health, auth, probe }: CallsOptions) {
     this.endpoints = endpoints;
     this.clock = clock;
     this.health = health;
+    this.#probe = probe;
     if (auth !== undefined) this.#token = new AuthToken(auth);
+  }
+
+  /** Who answered last, and in which term; undefined before the first answer. */
+  get standing(): Standing | undefined {
+    return this.#standing;
+  }
+
+  /** A linearizable read of nothing: who answers, in a term that a quorum confirms. */
+  async readStanding(timeoutMs: number): Promise<Standing> {
+    const { header } = await this.unary(
+      ({ kv }, options) => kv.range({ key: this.#probe, count_only: true }, options),
+      timeoutMs,
+    );
+    return standingOf(header);
   }
 
   now(): Instant {
@@ -54,6 +80,8 @@ export class Calls {
       try {
         const answer = await this.#tryOnce(request, deadline, membersLeft);
         this.health.restored("unreachable");
+        const { header } = answer as { readonly header?: IResponseHeader };
+        if (header) this.#standing = standingOf(header);
         return answer;
       } catch (error) {
         if (!(error instanceof RpcFailure)) throw error;
