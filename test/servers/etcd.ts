@@ -25,6 +25,8 @@ export interface EtcdOptions {
   electionMs?: number;
   /** Default 1. */
   members?: number;
+  /** Where each member keeps its data. They are then processes of this machine. Default: anywhere. */
+  dataDirs?: readonly string[];
   /** Gets the line that says which rung was taken. Default: standard error. */
   log?: ServerLog;
 }
@@ -49,6 +51,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> 
   const [only] = recipes;
   if (!only) throw new RangeError("startEtcd: members must be at least 1");
   const alone = recipes.length === 1;
+  if (options.dataDirs) return withHosts(await startMemberProcesses(recipes, "path"));
   const group = await climb<ServerGroup>(
     etcdKind(),
     {
@@ -63,6 +66,10 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> 
     },
     { log: options.log },
   );
+  return withHosts(group);
+}
+
+function withHosts(group: ServerGroup): EtcdServer {
   return Object.assign(group, {
     hosts: group.members.map(({ address }) => `http://${address.host}:${address.port}`),
   });
@@ -78,12 +85,19 @@ async function etcdRecipes(options: EtcdOptions): Promise<ServerRecipe[]> {
     })),
   );
   const initialCluster = places.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
-  return places.map(({ name, port, peerUrl }) => ({
+  return places.map(({ name, port, peerUrl }, index) => ({
     program: "etcd",
     image: etcdKind().image,
     port,
     args: ({ bindHost, dataDir }) => [
-      ...["--name", name, "--data-dir", `${dataDir}/etcd`, "--initial-cluster", initialCluster],
+      ...[
+        "--name",
+        name,
+        "--data-dir",
+        options.dataDirs?.[index] ?? `${dataDir}/etcd`,
+        "--initial-cluster",
+        initialCluster,
+      ],
       ...[
         "--listen-client-urls",
         `http://${bindHost}:${port}`,
@@ -93,8 +107,8 @@ async function etcdRecipes(options: EtcdOptions): Promise<ServerRecipe[]> {
       ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
       ...["--heartbeat-interval", String(heartbeatMs), "--election-timeout", String(electionMs)],
       // What is lost is only what a crash of the machine would lose; a killed server has it in the
-      // kernel's cache.
-      "--unsafe-no-fsync",
+      // kernel's cache. Where the disk is what is tested, it is written to.
+      ...(options.dataDirs ? [] : ["--unsafe-no-fsync"]),
     ],
     isReady: isHealthy,
   }));
