@@ -168,8 +168,8 @@ test("over a slow link an evicted claim lives a ttl from when it was moved, not 
   const keepingAlive = setInterval(() => void holding.leases.renew([claim], { timeoutMs: 900 }), 1_000);
   onTestFinished(() => clearInterval(keepingAlive));
   expect(await operator.leases.evict(claim)).toBe(true);
-  // The move was carried out 1.2 s ago, the refresh 0.4 s ago, the grant 2 s.
-  expect(await secondsLeft((await keyOf("slow"))!.lease)).toBeGreaterThanOrEqual(2);
+  // The move was carried out 2 s ago, the refresh 1.2 s ago, the grant 2.8 s.
+  expect(await secondsLeft((await keyOf("slow"))!.lease)).toBeGreaterThanOrEqual(1);
   proxy.pass();
   expect(await holding.leases.release(claim)).toBe(true);
 });

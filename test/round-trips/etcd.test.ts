@@ -138,12 +138,12 @@ test("1,000 waiters: a release is O(1) calls, and the line moves in order, each 
   expect(callsOf(await counter.since()), "1,000 releases, 999 hand-overs").toBeLessThanOrEqual(1_999);
 });
 
-test("renewing 250 claims is one keepalive and one list of keys a period", async () => {
+test("renewing 250 claims is one keepalive, one read and one list of keys a period", async () => {
   const { coordinator, ear } = await warmed(patientTtlMs);
   const leases = await Promise.all(
     Array.from({ length: 250 }, (_, index) => coordinator.lock(`n${index}`).acquire()),
   );
-  const onePeriod = { LeaseKeepAlive: 1, "LeaseKeepAlive messages": 1, LeaseTimeToLive: 1 };
+  const onePeriod = { LeaseKeepAlive: 1, "LeaseKeepAlive messages": 1, LeaseTimeToLive: 1, Range: 1 };
   await ear.heard("renewed", 250);
   await counter.since();
   await ear.heard("renewed", 500);
