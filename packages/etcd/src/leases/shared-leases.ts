@@ -17,7 +17,7 @@ interface Refresh {
 
 /**
  * The leases of a process: one per ttl, shared by all claims of that ttl, so that renewing any
- * number of claims is one keepalive and one list of keys.
+ * number of claims is one keepalive, one read and one list of keys.
  *
  * A lease that nobody uses is simply no longer refreshed, and the server ends it: nothing here
  * lives for ever. It is never given up for another while claims may hang on it: only the server's

@@ -16,8 +16,8 @@ interface Refresh {
 }
 
 /**
- * Renews claims, granted and waiting: one keepalive and one list of keys per lease, one read per
- * line that is waited in.
+ * Renews claims, granted and waiting: one keepalive with a read, and one list of keys for each
+ * lease, and one read for each line that is waited in.
  */
 export async function renewClaims(
   parts: Parts,
