@@ -1,7 +1,7 @@
-import type { Random, Timer } from "@leasehold/core";
+import type { Timer } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
-import { LastingWatch } from "./lasting-watch.ts";
+import type { WatchHub } from "../rpc/watch-hub.ts";
 import { LineWaiters, type Changes } from "./line-waiters.ts";
 import type { OwnClaim } from "./own-claim.ts";
 import { readLine } from "./read-line.ts";
@@ -31,13 +31,13 @@ const readTimeoutMs = 2_000;
  */
 export class LineWatch {
   readonly #calls: Calls;
+  readonly #hub: WatchHub;
   readonly #keys: ClaimKeys;
-  readonly #random: Random;
   readonly #resource: string;
   readonly #capacity: number;
   readonly #handler: LineWatchHandler;
   readonly #waiters: LineWaiters;
-  #watch: LastingWatch | undefined;
+  #stopWatching: (() => void) | undefined;
   #linger: Timer | undefined;
   #reading = false;
   #readAgain = false;
@@ -46,13 +46,13 @@ export class LineWatch {
   constructor(
     calls: Calls,
     keys: ClaimKeys,
-    random: Random,
+    hub: WatchHub,
     line: { readonly resource: string; readonly capacity: number },
     handler: LineWatchHandler,
   ) {
     this.#calls = calls;
     this.#keys = keys;
-    this.#random = random;
+    this.#hub = hub;
     this.#resource = line.resource;
     this.#capacity = line.capacity;
     this.#handler = handler;
@@ -74,7 +74,7 @@ export class LineWatch {
     const changes = this.#waiters.add(claim, ahead, revision);
     const mine = changes.granted.includes(claim);
     this.#apply({ ...changes, granted: changes.granted.filter((other) => other !== claim) });
-    this.#watch ??= this.#open();
+    this.#stopWatching ??= this.#watch();
     this.#lingerIfIdle();
     return mine;
   }
@@ -84,15 +84,15 @@ export class LineWatch {
     this.#lingerIfIdle();
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
     this.#linger?.cancel();
-    await this.#watch?.close();
+    this.#stopWatching?.();
   }
 
-  #open(): LastingWatch {
+  #watch(): () => void {
     const line = this.#keys.line(this.#resource, this.#capacity);
-    return new LastingWatch(this.#calls, this.#random, line, "deletions", {
+    return this.#hub.watch(line, "deletions", {
       created: (revision, again) => {
         this.#apply(this.#waiters.watchedFrom(revision));
         if (again) this.#handler.resumed();

@@ -1,5 +1,6 @@
-import type { GrantListener, Random } from "@leasehold/core";
+import type { GrantListener } from "@leasehold/core";
 import type { Calls } from "../rpc/calls.ts";
+import type { WatchHub } from "../rpc/watch-hub.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { LineWatch } from "./line-watch.ts";
 import type { OwnClaim } from "./own-claim.ts";
@@ -15,16 +16,15 @@ export interface GrantsHandler {
 export class LineWatches {
   readonly #calls: Calls;
   readonly #keys: ClaimKeys;
-  readonly #random: Random;
+  readonly #hub: WatchHub;
   readonly #handler: GrantsHandler;
   readonly #watches = new Map<string, LineWatch>();
-  readonly #closing = new Set<Promise<void>>();
   readonly #listeners = new Set<GrantListener>();
 
-  constructor(calls: Calls, keys: ClaimKeys, random: Random, handler: GrantsHandler) {
+  constructor(calls: Calls, keys: ClaimKeys, hub: WatchHub, handler: GrantsHandler) {
     this.#calls = calls;
     this.#keys = keys;
-    this.#random = random;
+    this.#hub = hub;
     this.#handler = handler;
   }
 
@@ -57,16 +57,15 @@ export class LineWatches {
     this.#watches.get(lineOf(claim))?.delete(claim);
   }
 
-  /** Ends all watches. Resolves when they have ended. */
-  async close(): Promise<void> {
+  /** Ends all watches. */
+  close(): void {
     this.#listeners.clear();
-    const open = [...this.#watches.values()];
+    for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
-    await Promise.all([...open.map((watch) => watch.close()), ...this.#closing]);
   }
 
   #watch(id: string, line: OwnClaim): LineWatch {
-    const watch: LineWatch = new LineWatch(this.#calls, this.#keys, this.#random, line, {
+    const watch: LineWatch = new LineWatch(this.#calls, this.#keys, this.#hub, line, {
       granted: (claims) => claims.forEach((claim) => this.#granted(claim)),
       gone: (claims) => {
         for (const claim of claims) this.#handler.gone(claim);
@@ -75,8 +74,7 @@ export class LineWatches {
       resumed: () => this.lookAgain(),
       idle: () => {
         this.#watches.delete(id);
-        const closing = watch.close().finally(() => this.#closing.delete(closing));
-        this.#closing.add(closing);
+        watch.close();
       },
     });
     return watch;

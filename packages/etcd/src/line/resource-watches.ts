@@ -1,10 +1,9 @@
-import type { ChangeListener, Random } from "@leasehold/core";
+import type { ChangeListener } from "@leasehold/core";
 import type { KeyRange } from "../format/claim-keys.ts";
-import type { Calls } from "../rpc/calls.ts";
-import { LastingWatch } from "./lasting-watch.ts";
+import type { WatchHub } from "../rpc/watch-hub.ts";
 
 interface ResourceWatch {
-  readonly watch: LastingWatch;
+  readonly end: () => void;
   /** Whether it stands, or could not be made so far: an observer is not to wait for an outage. */
   begun: boolean;
   readonly listeners: Set<ChangeListener>;
@@ -16,16 +15,13 @@ interface ResourceWatch {
  * is a change, of claims of any capacity; so nobody has to announce anything.
  */
 export class ResourceWatches {
-  readonly #calls: Calls;
+  readonly #hub: WatchHub;
   readonly #rangeOf: (resource: string) => KeyRange;
-  readonly #random: Random;
   readonly #watches = new Map<string, ResourceWatch>();
-  readonly #closing = new Set<Promise<void>>();
 
-  constructor(calls: Calls, rangeOf: (resource: string) => KeyRange, random: Random) {
-    this.#calls = calls;
+  constructor(hub: WatchHub, rangeOf: (resource: string) => KeyRange) {
+    this.#hub = hub;
     this.#rangeOf = rangeOf;
-    this.#random = random;
   }
 
   /** Tells the listener of changes until the function that this returns is called. */
@@ -46,11 +42,10 @@ export class ResourceWatches {
     return () => this.#leave(resource, listeners, tell);
   }
 
-  /** Ends all watches. Resolves when they have ended. */
-  async close(): Promise<void> {
+  /** Ends all watches. */
+  close(): void {
     for (const [resource, { listeners }] of this.#watches)
       for (const tell of listeners) this.#leave(resource, listeners, tell);
-    await Promise.all(this.#closing);
   }
 
   #open(resource: string): ResourceWatch {
@@ -58,7 +53,7 @@ export class ResourceWatches {
     const tellAll = (): void => {
       for (const tell of listeners) tell();
     };
-    const watch = new LastingWatch(this.#calls, this.#random, this.#rangeOf(resource), "changes", {
+    const end = this.#hub.watch(this.#rangeOf(resource), "changes", {
       created: () => {
         opened.begun = true;
         tellAll();
@@ -70,7 +65,7 @@ export class ResourceWatches {
         tellAll();
       },
     });
-    const opened: ResourceWatch = { watch, begun: false, listeners };
+    const opened: ResourceWatch = { end, begun: false, listeners };
     return opened;
   }
 
@@ -79,7 +74,6 @@ export class ResourceWatches {
     const left = this.#watches.get(resource);
     if (left?.listeners !== listeners) return;
     this.#watches.delete(resource);
-    const closing = left.watch.close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    left.end();
   }
 }
