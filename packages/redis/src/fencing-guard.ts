@@ -155,7 +155,7 @@ export function redisFencingGuard(
  */
 function isOwn(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
-  return isOfScript(error) || (isForeign(error) && !/ on @user_script:1\.$/.test(error.message));
+  return isOfScript(error) || (isForeign(error) && !error.message.endsWith(" on @user_script:1."));
 }
 
 /** The author of a script needs its message. ioredis hangs the whole command on it besides. */

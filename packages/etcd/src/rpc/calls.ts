@@ -6,7 +6,8 @@ import { Deadline } from "./deadline.ts";
 import type { Endpoint, Endpoints } from "./endpoints.ts";
 import type { EtcdSource } from "../options.ts";
 import { RpcAttempt } from "./attempt.ts";
-import { classify, RpcFailure } from "./failure.ts";
+import { classify, isRefusal, RpcFailure } from "./failure.ts";
+import { ownWords } from "./own-words.ts";
 
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
 export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
@@ -41,8 +42,15 @@ export class Calls {
     return this.clock.now();
   }
 
-  /** One request. Rejects with an `RpcFailure` within `timeoutMs`. */
-  async unary<T>(request: Request<T>, timeoutMs: number): Promise<T> {
+  /**
+   * One request. Rejects with an `RpcFailure` within `timeoutMs`. `puts`: an etcd that takes no
+   * writes would not have carried it out. A read, and a deletion, prove nothing of that.
+   */
+  async unary<T>(
+    request: Request<T>,
+    timeoutMs: number,
+    { puts = false }: { readonly puts?: boolean } = {},
+  ): Promise<T> {
     const deadline = new Deadline(this.clock, timeoutMs);
     let membersLeft = this.endpoints.size;
     let tokensLeft = 1;
@@ -51,6 +59,7 @@ export class Calls {
       try {
         const answer = await this.#tryOnce(request, deadline, membersLeft);
         this.health.restored("unreachable");
+        if (puts) this.health.restored("refusing");
         return answer;
       } catch (error) {
         if (!(error instanceof RpcFailure)) throw error;
@@ -61,6 +70,9 @@ export class Calls {
         if (error.kind === "unsent" && --membersLeft > 0 && !hopeless) continue;
         if (error.kind === "unsent" || error.kind === "unanswered")
           this.health.degraded({ reason: "unreachable", message: `etcd: ${error.message}` });
+        else if (error.kind !== "closed") this.health.restored("unreachable");
+        if (isRefusal(error))
+          this.health.degraded({ reason: "refusing", message: `etcd refuses: ${error.message}` });
         throw error;
       }
     }
@@ -174,7 +186,7 @@ export class Calls {
           if (kind === "token") this.#token?.forget(token);
           if (kind === "unsent" || kind === "unanswered") this.endpoints.moveOn(endpoint);
           else pulse.heard();
-          reject(new RpcFailure(kind, `${endpoint.host}: ${details}`));
+          reject(new RpcFailure(kind, `${endpoint.host}: ${ownWords(details)}`));
         },
       );
     });

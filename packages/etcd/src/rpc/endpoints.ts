@@ -34,7 +34,7 @@ export class Endpoints {
     this.#clock = clock;
     if (isEtcd3(source)) {
       this.#connect = () => source;
-      this.#members = [this.#member("", "the given client")];
+      this.#members = [this.#member("", givenHosts(source))];
       return;
     }
     const hosts = typeof source.hosts === "string" ? [source.hosts] : source.hosts;
@@ -100,6 +100,13 @@ export class Endpoints {
 /** By shape: an application may have a copy of etcd3 of its own. */
 function isEtcd3(source: EtcdSource | Etcd3): source is Etcd3 {
   return "kv" in source && "leaseClient" in source && "watchClient" in source;
+}
+
+/** Where a client that was handed over leads, as far as it can be seen. */
+function givenHosts(client: Etcd3): string {
+  const { hosts } = (client as unknown as { options?: { hosts?: string | readonly string[] } }).options ?? {};
+  const known = (typeof hosts === "string" ? [hosts] : Array.isArray(hosts) ? hosts : []).map(String);
+  return known.length > 0 ? known.map(address).join(", ") : "the given client";
 }
 
 function address(host: string): string {

@@ -117,6 +117,11 @@ const clientSamples: readonly Sample[] = [
   ["ERR_TLS_CERT_ALTNAME_INVALID", "BACKEND_UNAVAILABLE", true],
   ["ERR_SSL_WRONG_VERSION_NUMBER", "BACKEND_UNAVAILABLE", true],
   ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "OUTCOME_UNKNOWN", false],
+  [
+    "Client network socket disconnected before secure TLS connection was established",
+    "BACKEND_UNAVAILABLE",
+    false,
+  ],
   ["write EPROTO", "OUTCOME_UNKNOWN", false],
   ['Unknown RESP type 72 "H". Please report this.', "OUTCOME_UNKNOWN", false],
   ['Protocol error, got "H" as reply type byte', "OUTCOME_UNKNOWN", false],

@@ -77,10 +77,10 @@ export function isForeign(error: unknown): boolean {
 }
 
 /**
- * The error to throw for what the client of `address` threw while it asked about `key`. Its message says what that is and what to do, and
- * then, in brackets, whom it is about and the cause's own words, as far as they are known not to
- * repeat an argument. It does not have that as its `cause`: ioredis hangs the whole command on its
- * errors, arguments and all.
+ * The error to throw for what the client of `address` threw while it asked about `key`. Its message
+ * says what that is and what to do; then, in brackets, whom it is about and the cause's own words,
+ * as far as they are known not to repeat an argument. It does not have that as its `cause`: ioredis
+ * hangs the whole command on its errors, arguments and all.
  */
 export function classifyError(error: unknown, key: string, address: string): LeaseholdError {
   const [kind, says] = find(error).failure;

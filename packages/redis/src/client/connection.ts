@@ -235,13 +235,15 @@ export class Connection implements AsyncDisposable {
   }
 
   #notReady(): LeaseholdError {
-    const at = `Redis at ${this.#address}`;
     if (this.#lastFailure === undefined) {
+      const at = this.#address;
       const port = speaksTls(this.client) ? "speak TLS" : "ask for TLS (rediss://)";
-      return unavailable(`${at} did not become ready in time. Is it a Redis, and does its port ${port}?`);
+      return unavailable(
+        `Redis at ${at} did not become ready in time. Is it a Redis, and does its port ${port}?`,
+      );
     }
     const { message, permanent } = this.#lastFailure;
-    return unavailable(`${at} is not connected. ${message}`, permanent);
+    return unavailable(`Redis is not connected. ${message}`, permanent);
   }
 
   get #address(): string {

@@ -124,7 +124,10 @@ export const clientErrors: readonly Row[] = [
   ["ENOTFOUND", noHost],
   ["EAI_AGAIN", noHost],
   ["connect ENOENT", ["passing", "The socket file of Redis is not there. Is Redis running?"]],
-  ["connect ETIMEDOUT", ["passing", "Redis does not answer to a connection attempt."]],
+  [
+    "connect ETIMEDOUT",
+    ["passing", "Redis does not answer to a connection attempt, or to its TLS handshake."],
+  ],
   ["connect ENETUNREACH", noRoute],
   ["connect EHOSTUNREACH", noRoute],
   ["CERT_HAS_EXPIRED", ["refused", "TLS: the certificate of Redis has expired."]],
@@ -140,6 +143,10 @@ export const clientErrors: readonly Row[] = [
     "WRONG_VERSION_NUMBER",
     ["refused", "TLS: the server does not speak TLS. Connect by redis://, or to its TLS port."],
   ],
+  [
+    "before secure TLS connection was established",
+    ["passing", "TLS: Redis ended the handshake. Does its port speak TLS?"],
+  ],
   ["ERR_SSL_", ["unknown", "TLS: the handshake with Redis failed."]],
   ["EPROTO", ["unknown", "TLS: the handshake with Redis failed."]],
   ["Unknown RESP type", otherProtocol],
@@ -148,7 +155,7 @@ export const clientErrors: readonly Row[] = [
   ["Connection is closed", closed],
   ["Command timed out", ["unknown", "Redis did not answer in time (the client's commandTimeout)."]],
   ["Command aborted due to connection close", closed],
-  ["ECONNRESET", ["unknown", "The connection to Redis was reset."]],
+  ["ECONNRESET", ["unknown", "The connection to Redis was reset, by it (maxclients?) or on the way."]],
   ["EPIPE", lost],
   ["ETIMEDOUT", lost],
 ];

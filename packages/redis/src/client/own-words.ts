@@ -35,6 +35,8 @@ const sentences = [
   "None of startup nodes is available",
   "Failed to refresh slots cache",
   "All sentinels are unreachable",
+  "Unknown RESP type",
+  "Protocol error",
   "Connection is closed",
   "Command timed out",
   "Command aborted due to connection close",

@@ -22,7 +22,7 @@ export function serverAddress(client: RedisClient | ClusterClient): string {
   if (isCluster(client)) return clusterAddress(client);
   const options = optionsOf(client);
   const { sentinels, name, path } = options;
-  if (sentinels != null && sentinels.length > 0)
+  if (sentinels && sentinels.length > 0)
     return `master "${name ?? ""}" of the Sentinels ${listed(sentinels.map(hostAndPort))}`;
   return path ?? hostAndPort(options);
 }
