@@ -222,12 +222,17 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
   #timeoutError(): LeaseholdError {
     const subject = this.#subject;
     const afterMs = Math.round(this.#waitedMs());
-    const cause = { cause: this.#failure };
-    if (this.#queued)
+    if (this.#queued) {
+      // Whether others held it to the end, nobody knows who could not ask.
+      const failure = this.#claim.renewalFailure;
+      const doubt = failure === undefined ? "" : ` The last question to the store failed: ${failure.message}`;
       return new LeaseholdError(
         "ACQUIRE_TIMEOUT",
-        `Waited ${afterMs} ms in line for ${subject}, without a grant.`,
+        `Waited ${afterMs} ms in line for ${subject}, without a grant.${doubt}`,
+        failure === undefined ? {} : { cause: failure },
       );
+    }
+    const cause = { cause: this.#failure };
     const why = this.#failure instanceof Error ? ` ${this.#failure.message}` : "";
     if (this.#claim.unclean || this.#claim.inFlight) {
       const fate = this.#failure === undefined ? "was not answered within" : "has no known outcome after";

@@ -64,10 +64,12 @@ export class Connection implements AsyncDisposable {
   #losses = 0;
   /** What the client last failed with, since it was last ready. */
   #lastFailure: LeaseholdError | undefined;
+  #hasBeenReady: boolean;
   #closed = false;
 
   constructor(client: RedisClient | ClusterClient, options: ConnectionOptions) {
     this.client = client;
+    this.#hasBeenReady = isReady(client);
     this.#options = options;
     this.#writes = new GatheredWrites(client);
     this.#refusals = new Refusals(options, isCluster(client));
@@ -213,6 +215,7 @@ export class Connection implements AsyncDisposable {
   #ready(): void {
     this.#options.health.restored("unreachable");
     this.#lastFailure = undefined;
+    this.#hasBeenReady = true;
     this.#refusals.connected();
     if (isReady(this.client)) for (const { resolve } of this.#waiting) resolve();
   }
@@ -236,11 +239,9 @@ export class Connection implements AsyncDisposable {
 
   #notReady(): LeaseholdError {
     if (this.#lastFailure === undefined) {
-      const at = this.#address;
       const port = speaksTls(this.client) ? "speak TLS" : "ask for TLS (rediss://)";
-      return unavailable(
-        `Redis at ${at} did not become ready in time. Is it a Redis, and does its port ${port}?`,
-      );
+      const hint = this.#hasBeenReady ? "" : ` Is it a Redis, and does its port ${port}?`;
+      return unavailable(`Redis at ${this.#address} did not become ready in time.${hint}`);
     }
     const { message, permanent } = this.#lastFailure;
     return unavailable(`Redis is not connected. ${message}`, permanent);
