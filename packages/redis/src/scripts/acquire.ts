@@ -37,6 +37,7 @@ local ticket, kept = 0, 0
 if last then ticket, kept = tonumber(string.sub(last, 1, 16)), tonumber(string.sub(last, 17)) end
 if not ticket or not kept then error({err = 'MALFORMED ' .. base}) end
 if ticket < us then ticket = us else ticket = ticket + 1 end
+
 ${rights}
 local function joinAlone()
   local solo = string.format('%016.0f%013.0f%s', ticket, now + ttl + 1, owner)
