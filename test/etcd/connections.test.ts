@@ -1,4 +1,4 @@
-import { createCoordinator, type AcquireRequest, type LeaseholdEvent } from "@leasehold/core";
+import { createCoordinator, systemRandom, type AcquireRequest, type LeaseholdEvent } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { endsHttp2Response, SimClock, startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
@@ -143,12 +143,28 @@ test("a client that was handed over: its retries and its breaker touch none of o
   expect(await client.get("still open").string()).toBe(null);
 });
 
+test("a namespace of a client is kept to: its keys lie in it, and two namespaces never meet", async () => {
+  const [here, there] = ["here/", "there/"].map((name) =>
+    createCoordinator({ backend: etcdBackend(etcd.namespace(name), { minTtlMs: 1_000 }), ttlMs: 2_000 }),
+  );
+  await using _here = here!;
+  await using _there = there!;
+  await using one = await here!.lock("namespaced").acquire();
+  await using two = await there!.lock("namespaced").acquire();
+  expect([one.isHeld(), two.isHeld()]).toEqual([true, true]);
+  for (const name of ["here/", "there/"]) expect(await etcd.namespace(name).getAll().keys()).toHaveLength(1);
+});
+
 test("of three members one may die at any time: locks are kept, waits are granted, new ones can be had", async () => {
   await using cluster = await startEtcd({ members: 3, log: () => {} });
   if (!cluster.canSabotage) return;
   const open = (members: readonly string[]): ReturnType<typeof createCoordinator> =>
     createCoordinator({
-      backend: etcdBackend({ hosts: members }, { minTtlMs: 1_000 }),
+      // A draw that swaps nothing: both begin with the first.
+      backend: etcdBackend(
+        { hosts: members },
+        { minTtlMs: 1_000, random: { ...systemRandom, fraction: () => 0.99 } },
+      ),
       ttlMs: 4_000,
       onEvent: ({ type }) => void (renewals += type === "renewed" ? 1 : 0),
     });

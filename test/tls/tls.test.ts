@@ -5,6 +5,7 @@ import { etcdBackend } from "@leasehold/etcd";
 import { redisBackend } from "@leasehold/redis";
 import { beforeAll, describe, expect, it } from "vitest";
 
+import { patienceMs } from "../stall/index.ts";
 import { certificateFor, type Certificate } from "./certificates.ts";
 import { terminateTls } from "./tls-terminator.ts";
 import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
@@ -86,4 +87,30 @@ describe.each(Object.entries(stores))("%s over TLS", (name, { url, open }) => {
     await expect(failure).rejects.toThrow(/speak TLS/);
     await expect(failure).rejects.toThrow(`127.0.0.1:${target().port}`);
   });
+});
+
+it("asks a function for etcd's certificates again when it cannot connect with those that it gave", async () => {
+  const { hostname: host, port } = new URL(etcdServer.hosts[0]!);
+  await using tls = await terminateTls(ours, { host, port: Number(port) });
+  let authority = otherAuthority.ca;
+  let asked = 0;
+  const backend = etcdBackend(
+    {
+      hosts: `https://127.0.0.1:${tls.port}`,
+      credentials: () => {
+        asked += 1;
+        return { rootCertificate: authority };
+      },
+    },
+    { minTtlMs: 1_000 },
+  );
+  await using coordinator = createCoordinator({ backend, ttlMs: 2_000 });
+  await expect(coordinator.lock("renewed").acquire({ waitMs: 800 })).rejects.toMatchObject({
+    code: "BACKEND_UNAVAILABLE",
+  });
+  expect(asked).toBeGreaterThan(1);
+  authority = ours.ca;
+  const lease = await coordinator.lock("renewed").acquire({ waitMs: patienceMs });
+  expect(lease.isHeld()).toBe(true);
+  await lease.release();
 });

@@ -11,13 +11,13 @@ import {
   type Restoration,
   type Traits,
 } from "@leasehold/core";
-import type { Etcd3 } from "etcd3";
 import { Calls } from "./rpc/calls.ts";
 import { ClaimKeys } from "./format/claim-keys.ts";
 import { Endpoints } from "./rpc/endpoints.ts";
 import { EtcdLeaseStore } from "./lease-store.ts";
 import { EtcdIdempotencyStore } from "./idempotency-store.ts";
-import type { EtcdBackendOptions, EtcdSource } from "./options.ts";
+import { namespaceOf } from "./rpc/namespace.ts";
+import type { EtcdBackendOptions, EtcdClient, EtcdSource } from "./options.ts";
 
 /**
  * What an etcd with default timing grants at least: 1.5 times its election timeout of 1 s, rounded
@@ -40,7 +40,7 @@ const closeTimeoutMs = 500;
  *
  * Throws `INVALID_ARGUMENT` for a bad option.
  */
-export function etcdBackend(source: EtcdSource | Etcd3, options: EtcdBackendOptions = {}): Backend {
+export function etcdBackend(source: EtcdSource | EtcdClient, options: EtcdBackendOptions = {}): Backend {
   return new EtcdBackend(source, options);
 }
 
@@ -57,7 +57,7 @@ class EtcdBackend implements Backend {
   readonly #health: Health;
   #closing: Promise<void> | undefined;
 
-  constructor(source: EtcdSource | Etcd3, options: EtcdBackendOptions) {
+  constructor(source: EtcdSource | EtcdClient, options: EtcdBackendOptions) {
     const {
       prefix = "leasehold",
       clock = systemClock,
@@ -71,14 +71,15 @@ class EtcdBackend implements Backend {
     this.traits = { consistency: "linearizable", minTtlMs, ttlStepMs: 1000 };
     this.clock = clock;
     this.#health = new Health(clock);
-    this.#endpoints = new Endpoints(source, clock);
+    this.#endpoints = new Endpoints(source, clock, random);
+    const keyPrefix = namespaceOf(source) + prefix;
     const auth = "hosts" in source ? source.auth : undefined;
     this.#calls = new Calls(this.#endpoints, clock, auth, this.#health);
-    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(prefix, random.hex(8)), random);
+    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(keyPrefix, random.hex(8)), random);
     this.leases = this.#store;
     const { sharedLeases: leases, sweeper } = this.#store;
     const foundation = { calls: this.#calls, leases, sweeper, random };
-    this.#records = new EtcdIdempotencyStore(prefix, foundation);
+    this.#records = new EtcdIdempotencyStore(keyPrefix, foundation);
     this.idempotency = this.#records;
   }
 

@@ -1,8 +1,18 @@
-import { encodeName, Health, invalidArgument, staleToken, systemClock, type Clock } from "@leasehold/core";
-import type { Etcd3, ICompare } from "etcd3";
+import {
+  encodeName,
+  Health,
+  invalidArgument,
+  staleToken,
+  systemClock,
+  systemRandom,
+  type Clock,
+} from "@leasehold/core";
+import type { ICompare } from "etcd3";
+import type { EtcdClient } from "./options.ts";
 import { Calls } from "./rpc/calls.ts";
 import { Deadline } from "./rpc/deadline.ts";
 import { Endpoints } from "./rpc/endpoints.ts";
+import { namespaceOf } from "./rpc/namespace.ts";
 import { RpcFailure, toLeaseholdError } from "./rpc/failure.ts";
 
 export interface EtcdFencingGuardOptions {
@@ -50,10 +60,15 @@ export interface EtcdFencingGuard {
 
 const digits = 20;
 
-export function etcdFencingGuard(client: Etcd3, options: EtcdFencingGuardOptions = {}): EtcdFencingGuard {
+export function etcdFencingGuard(
+  client: EtcdClient,
+  options: EtcdFencingGuardOptions = {},
+): EtcdFencingGuard {
   const { prefix = "leasehold", timeoutMs = 5_000, clock = systemClock } = options;
-  const calls = new Calls(new Endpoints(client, clock), clock, undefined, new Health(clock));
-  const keyOf = (resource: string): Buffer => Buffer.from(`${prefix}/~fence/${encodeName(resource)}`);
+  const calls = new Calls(new Endpoints(client, clock, systemRandom), clock, undefined, new Health(clock));
+  const namespace = namespaceOf(client);
+  const keyOf = (resource: string): Buffer =>
+    Buffer.from(`${namespace}${prefix}/~fence/${encodeName(resource)}`);
   // Of equal length, so that etcd's order of bytes is the order of numbers.
   const valueOf = (token: bigint): Buffer => Buffer.from(padded(token));
 

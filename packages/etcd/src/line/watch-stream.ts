@@ -80,7 +80,7 @@ export class WatchStream {
     if (this.#over) return;
     this.#endpoint = endpoint;
     this.#token = token;
-    this.#attempt = new RpcAttempt(token, !this.#calls.endpoints.ours, () => {});
+    this.#attempt = new RpcAttempt(token, this.#calls.endpoints.ours, () => {});
     const stream = await endpoint.client.watchClient.watch(this.#attempt.callOptions);
     this.#listen(stream);
     if (this.#over) return stream.cancel();

@@ -17,21 +17,29 @@ import type { Status } from "./failure.ts";
  * cuts off a host for five seconds after three failures. Neither is ours to switch off in a client
  * that we were handed, so an attempt shows etcd3 a status that it leaves alone, and keeps the true
  * one for us: a request leaves at most once.
+ *
+ * A client that we were handed does see that a request could not leave, and makes its connection
+ * anew, as its owner expects. One of our own does not: gRPC connects again by itself, and etcd3
+ * would let the connection that it replaces linger for a second, with a timer that keeps a process
+ * alive (see `closeClient`).
  */
 export class RpcAttempt {
   /** The true status of the call; undefined while there is none. */
   status: Status | undefined;
   readonly #token: string | undefined;
-  readonly #letTokenErrorsPass: boolean;
+  readonly #ours: boolean;
   readonly #onSent: () => void;
   #sent = false;
   #abandoned = false;
   #call: { cancelWithStatus(code: Code, details: string): void } | undefined;
 
-  /** `token`: ours to send; without one, etcd3 keeps its own, and must hear that it has expired. */
-  constructor(token: string | undefined, letTokenErrorsPass: boolean, onSent: () => void) {
+  /**
+   * `token`: ours to send. A client that is not `ours` keeps its own, and must hear that it has
+   * expired.
+   */
+  constructor(token: string | undefined, ours: boolean, onSent: () => void) {
     this.#token = token;
-    this.#letTokenErrorsPass = letTokenErrorsPass;
+    this.#ours = ours;
     this.#onSent = onSent;
   }
 
@@ -74,9 +82,8 @@ export class RpcAttempt {
         next(metadata, {
           onReceiveStatus: (status, pass) => {
             this.status = { code: status.code, details: status.details };
-            const harmless = status.code === Code.OK || !this.#sent;
-            const token = this.#letTokenErrorsPass && status.details.includes("invalid auth token");
-            pass(harmless || token ? status : inert(status.metadata));
+            const isTold = !this.#sent || status.details.includes("invalid auth token");
+            pass(status.code === Code.OK || (!this.#ours && isTold) ? status : inert(status.metadata));
           },
         });
       },

@@ -1,4 +1,4 @@
-import { Health, sleep } from "@leasehold/core";
+import { Health, sleep, systemRandom } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import type { CallOptions } from "@grpc/grpc-js";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -10,7 +10,7 @@ let endpoints: Endpoints;
 let calls: Calls;
 beforeEach(() => {
   clock = new SimClock();
-  endpoints = new Endpoints({ hosts: "http://127.0.0.1:1" }, clock);
+  endpoints = new Endpoints({ hosts: "http://127.0.0.1:1" }, clock, systemRandom);
   calls = new Calls(endpoints, clock, undefined, new Health(clock));
   onTestFinished(() => {
     calls.close();

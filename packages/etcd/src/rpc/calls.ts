@@ -1,4 +1,4 @@
-import type { Clock, Health, Instant } from "@leasehold/core";
+import { within, type Clock, type Health, type Instant } from "@leasehold/core";
 import type { CallOptions } from "@grpc/grpc-js";
 import type { Etcd3 } from "etcd3";
 import { AuthToken } from "./auth-token.ts";
@@ -17,6 +17,9 @@ export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
  * silent for a moment.
  */
 const lastChanceMs = 700;
+
+/** How long one request for a token may take. */
+const authenticateMs = 5_000;
 
 /**
  * Every request to etcd goes through here: each has a deadline of ours, leaves at most once, and
@@ -114,13 +117,23 @@ export class Calls {
   }
 
   async #currentToken(deadline: Deadline): Promise<string | undefined> {
-    return this.#token?.get((credentials) =>
-      this.#send(
-        (client, options) => client.auth.authenticate(credentials, options),
-        undefined,
-        deadline.leftMs,
-      ),
+    const token = this.#token?.get((login) =>
+      this.#send((client, options) => client.auth.authenticate(login, options), undefined, authenticateMs),
     );
+    // One request serves all who need a token: each waits for it within a deadline of its own.
+    if (token === undefined) return undefined;
+    const leftMs = Math.round(deadline.leftMs);
+    try {
+      const value = await within(token, { clock: this.clock, limitMs: leftMs }, () => {
+        throw new RpcFailure("unsent", `no token within ${leftMs} ms`);
+      });
+      this.health.restored("refusing");
+      return value;
+    } catch (error) {
+      if (error instanceof RpcFailure && (error.kind === "denied" || error.kind === "locked-out"))
+        this.health.degraded({ reason: "refusing", message: `etcd: ${error.message}` });
+      throw error;
+    }
   }
 
   #send<T>(
@@ -132,7 +145,7 @@ export class Calls {
     if (this.#closed) return Promise.reject(new RpcFailure("closed", "closed"));
     const endpoint = this.endpoints.current;
     const { pulse } = endpoint;
-    const attempt = new RpcAttempt(token, !this.endpoints.ours, () => pulse.asked());
+    const attempt = new RpcAttempt(token, this.endpoints.ours, () => pulse.asked());
     const deadline = new Deadline(this.clock, timeoutMs);
     return new Promise<T>((resolve, reject) => {
       const end = (): void => {
@@ -182,7 +195,9 @@ export class Calls {
         (error: unknown) => {
           end();
           const { code, details } = attempt.status ?? { code: 2, details: String(error) };
-          const kind = classify({ code, details }, attempt.sent);
+          let kind = classify({ code, details }, attempt.sent);
+          // Authentication was enabled after "not enabled": without a token, nothing is permitted.
+          if (kind === "denied" && token === "") kind = "token";
           if (kind === "token") this.#token?.forget(token);
           if (kind === "unsent" || kind === "unanswered") this.endpoints.moveOn(endpoint);
           else pulse.heard();

@@ -1,7 +1,9 @@
-import { invalidArgument, type Clock } from "@leasehold/core";
+import { invalidArgument, type Clock, type Random } from "@leasehold/core";
 import { Etcd3, type IOptions } from "etcd3";
 import { closeClient } from "./close-client.ts";
-import type { EtcdSource } from "../options.ts";
+import type { EtcdClient, EtcdCredentials, EtcdSource } from "../options.ts";
+import { Credentials } from "./credentials.ts";
+import { parseHosts, type Host } from "./hosts.ts";
 import { Pulse } from "./pulse.ts";
 
 /** One member of the cluster, and the client through which it is reached at present. */
@@ -17,31 +19,37 @@ export interface Endpoint {
 /**
  * The members, and which of them is asked. One at a time, and the same until it fails: a connection
  * per member would cost three times the sockets, and etcd3's own choice (at random, per call) would
- * send every third call to a dead member.
+ * send every third call to a dead member. The order is drawn, since all processes of a service have
+ * the same list: else all would ask its first member, and all move on to the same one.
  */
 export class Endpoints {
   /** Whether the clients are ours: to tune, to replace and to close. */
   readonly ours: boolean;
   readonly #members: Endpoint[];
   readonly #connect: (url: string) => Etcd3;
+  readonly #credentials: Credentials | undefined;
   readonly #clock: Clock;
   readonly #replaced = new Set<(endpoint: Endpoint) => void>();
   #current = 0;
   #closed = false;
 
-  constructor(source: EtcdSource | Etcd3, clock: Clock) {
+  constructor(source: EtcdSource | EtcdClient, clock: Clock, random: Random) {
+    if (typeof source !== "object" || source === null)
+      throw invalidArgument('etcdBackend takes { hosts: "http://host:2379" }, or a client of etcd3.');
     this.ours = !isEtcd3(source);
     this.#clock = clock;
     if (isEtcd3(source)) {
-      this.#connect = () => source;
+      // A namespace has all that we call; only its type does not say so.
+      this.#connect = () => source as Etcd3;
       this.#members = [this.#member("", givenHosts(source))];
       return;
     }
-    const hosts = typeof source.hosts === "string" ? [source.hosts] : source.hosts;
-    if (!Array.isArray(hosts) || hosts.length === 0 || hosts.includes(""))
-      throw invalidArgument('hosts must name at least one member, as "http://host:port".');
-    this.#connect = (url) => connect(url, source);
-    this.#members = hosts.map((url) => this.#member(url, address(url)));
+    const hosts = parseHosts(source.hosts);
+    refuseInClear(source, hosts);
+    const credentials = source.credentials === undefined ? undefined : new Credentials(source.credentials);
+    this.#credentials = credentials;
+    this.#connect = (url) => connect(url, credentials?.current());
+    this.#members = shuffled(hosts, random).map(({ url, address }) => this.#member(url, address));
   }
 
   get size(): number {
@@ -56,6 +64,8 @@ export class Endpoints {
 
   /** The endpoint did not serve: the next call asks another member, if there is one. */
   moveOn(from: Endpoint): void {
+    if (this.#credentials?.haveChanged() === true)
+      for (const member of [...this.#members]) this.replace(member);
     if (this.#members[this.#current] === from) this.#current = (this.#current + 1) % this.#members.length;
   }
 
@@ -98,19 +108,39 @@ export class Endpoints {
 }
 
 /** By shape: an application may have a copy of etcd3 of its own. */
-function isEtcd3(source: EtcdSource | Etcd3): source is Etcd3 {
+function isEtcd3(source: EtcdSource | EtcdClient): source is EtcdClient {
   return "kv" in source && "leaseClient" in source && "watchClient" in source;
 }
 
-/** Where a client that was handed over leads, as far as it can be seen. */
-function givenHosts(client: Etcd3): string {
-  const { hosts } = (client as unknown as { options?: { hosts?: string | readonly string[] } }).options ?? {};
-  const known = (typeof hosts === "string" ? [hosts] : Array.isArray(hosts) ? hosts : []).map(String);
-  return known.length > 0 ? known.map(address).join(", ") : "the given client";
+/** Where a client that was handed over leads, as far as it can be seen, without any credentials. */
+function givenHosts(client: object): string {
+  const { hosts } = (client as { options?: { hosts?: unknown } }).options ?? {};
+  const known = [hosts].flat().filter((host) => typeof host === "string");
+  const bare = known.map((host) => host.replace(/^[a-z]+:\/\//i, "").replace(/^.*@/, ""));
+  return bare.length > 0 ? bare.join(", ") : "the given client";
 }
 
-function address(host: string): string {
-  return host.replace(/^[a-z]+:\/\//i, "").replace(/^.*@/, "");
+/** A password, or what it buys, must not travel where others can read it. */
+function refuseInClear({ auth, credentials, plainTextAuth }: EtcdSource, hosts: readonly Host[]): void {
+  const inClear = hosts.filter(({ secure }) => !secure);
+  if (inClear.length === 0) return;
+  if (credentials !== undefined)
+    throw invalidArgument("hosts says http, and credentials are for TLS. Say https, or leave them out.");
+  if (auth !== undefined && plainTextAuth !== true && inClear.some(({ loopback }) => !loopback))
+    throw invalidArgument(
+      "auth would be sent in clear: hosts says http. Say https, or set plainTextAuth: true to allow it.",
+    );
+}
+
+/** Fisher and Yates. */
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const result = [...items];
+  for (let last = result.length - 1; last > 0; last -= 1) {
+    const at = Math.floor(random.fraction() * (last + 1));
+    const [a, b] = [result[last], result[at]];
+    if (a !== undefined && b !== undefined) [result[last], result[at]] = [b, a];
+  }
+  return result;
 }
 
 /**
@@ -127,7 +157,7 @@ const never: AbortSignal = new AbortController().signal;
 
 let connections = 0;
 
-function connect(host: string, { credentials }: EtcdSource): Etcd3 {
+function connect(host: string, credentials: EtcdCredentials | undefined): Etcd3 {
   const options: IOptions = {
     hosts: host,
     faultHandling: { global: noPolicy, host: () => noPolicy },

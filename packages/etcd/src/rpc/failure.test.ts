@@ -7,6 +7,7 @@ describe("what the status of a failed call proves", () => {
     [Code.UNAVAILABLE, "No connection established", false, "unsent"],
     [Code.DEADLINE_EXCEEDED, "Deadline exceeded", false, "unsent"],
     [Code.UNAVAILABLE, "Connection dropped", true, "unanswered"],
+    [Code.UNAVAILABLE, "etcdserver: rpc not supported for learner", true, "unsent"],
     [Code.UNAVAILABLE, "etcdserver: leader changed", true, "unanswered"],
     [Code.UNAVAILABLE, "etcdserver: request timed out", true, "unanswered"],
     [Code.UNAVAILABLE, "etcdserver: no leader", true, "unsent"],
@@ -32,6 +33,7 @@ describe("what the status of a failed call proves", () => {
 describe("what a failure means to a caller", () => {
   test.each([
     ["unanswered", true, "OUTCOME_UNKNOWN", false],
+    ["locked-out", true, "BACKEND_UNAVAILABLE", false],
     ["unanswered", false, "BACKEND_UNAVAILABLE", false],
     ["unsent", true, "BACKEND_UNAVAILABLE", false],
     ["busy", true, "BACKEND_UNAVAILABLE", false],

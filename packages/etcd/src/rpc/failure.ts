@@ -13,6 +13,8 @@ export type FailureKind =
   | "token"
   /** The server refused access. */
   | "denied"
+  /** The server refuses a password that it took before: it may be changing. Nothing was sent. */
+  | "locked-out"
   /** The server has no space left and takes no writes until an operator acts. */
   | "no-space"
   /** The server asks to be asked later. */
@@ -59,6 +61,8 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
   if (says("requested lease not found")) return "lease-gone";
   // Asked with `hasleader`, a member without a leader refuses before it does anything.
   if (code === Code.UNAVAILABLE && says("no leader")) return "unsent";
+  // A member that only learns serves nobody yet.
+  if (says("not supported for learner")) return "unsent";
   if (tokenTroubles.some(says)) return "token";
   if (says("database space exceeded")) return "no-space";
   if (says("authentication failed")) return "denied";
@@ -106,13 +110,14 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
           `"etcdctl alarm disarm"; see --quota-backend-bytes and --auto-compaction-retention. (${error.message})`,
         cause,
       );
+    case "locked-out":
     case "denied":
     case "token":
       return new LeaseholdError(
         "BACKEND_UNAVAILABLE",
         `etcd refused access for the ${what}: ${error.message}. Check the user and password, and that its role has ` +
           `readwrite permission on the prefix.`,
-        { ...cause, permanent: true },
+        { ...cause, permanent: error.kind !== "locked-out" },
       );
     case "refused":
       return new LeaseholdError("BACKEND_UNAVAILABLE", `etcd refused the ${what}: ${error.message}`, {
