@@ -33,8 +33,8 @@ const kinds: readonly Kind[] = [
 ];
 
 /**
- * What Redis keeps in memory for one of each, by `used_memory`: the key, its value, its entry in the
- * tables, and what the allocator rounds up. The figures in docs/operations.md are these.
+ * What Redis keeps in memory for one of each, by `used_memory`: the key, its value, its entry in
+ * the tables, and what the allocator rounds up. The figures in docs/operations.md are these.
  */
 export async function benchMemory(url: string): Promise<void> {
   const admin = new Redis(url);
