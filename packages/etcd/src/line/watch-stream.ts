@@ -5,6 +5,7 @@ import type { KeyRange } from "../format/claim-keys.ts";
 import type { Endpoint } from "../rpc/endpoints.ts";
 import { RpcAttempt } from "../rpc/attempt.ts";
 import { classify, RpcFailure } from "../rpc/failure.ts";
+import { ownWords } from "../rpc/own-words.ts";
 
 export interface WatchHandler {
   /**
@@ -92,7 +93,8 @@ export class WatchStream {
     stream.on("error", (error) => {
       this.#ended.resolve();
       const status = this.#attempt?.status ?? { code: 2, details: String(error) };
-      this.#break(new RpcFailure(classify(status, this.#attempt?.sent === true), status.details));
+      const kind = classify(status, this.#attempt?.sent === true);
+      this.#break(new RpcFailure(kind, `${this.#endpoint?.host ?? "etcd"}: ${ownWords(status.details)}`));
     });
     stream.on("end", () => {
       this.#ended.resolve();
