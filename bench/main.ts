@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { startEtcd, startRedis } from "../test/servers/index.ts";
 import { handOvers, jain, median, percentile, throughput, type Contender, type Course } from "./measure.ts";
+import { benchMemory } from "./memory.ts";
 import { workerCount } from "./our-lock.ts";
 import { benchResilience } from "./resilience.ts";
 
@@ -9,6 +10,7 @@ const usage = `Measures the lock beside the bare primitives of its store, in the
 
   ./pnpmw bench [--backend redis|etcd|memory] [--seconds N] [--url URL]
   ./pnpmw bench resilience [--seconds N]     a retry around a circuit breaker, beside cockatiel's own
+  ./pnpmw bench memory [--url URL]           what names, locks and records cost a Redis, in bytes
 
   --backend  default: redis
   --seconds  about how long all of it takes; default 20
@@ -17,8 +19,10 @@ const usage = `Measures the lock beside the bare primitives of its store, in the
 
 const roundsEach = 5;
 
+const benchmarks = ["lock", "resilience", "memory"] as const;
+
 interface Options {
-  readonly what: "lock" | "resilience";
+  readonly what: (typeof benchmarks)[number];
   readonly backend: string;
   readonly seconds: number;
   readonly url?: string;
@@ -37,8 +41,9 @@ function readOptions(): Options {
   });
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new Error(`--seconds must be a number above 0; got "${values.seconds}".`);
-  const [what = "lock", ...others] = positionals;
-  if ((what !== "lock" && what !== "resilience") || others.length > 0)
+  const [asked = "lock", ...others] = positionals;
+  const what = benchmarks.find((known) => known === asked);
+  if (what === undefined || others.length > 0)
     throw new Error(`There is no benchmark "${positionals.join(" ")}"; see --help.`);
   return { ...values, what, seconds };
 }
@@ -62,6 +67,16 @@ async function openCourse(backend: string, url?: string): Promise<Course> {
     }
     default:
       throw new Error(`--backend may be redis, etcd, memory; got "${backend}".`);
+  }
+}
+
+async function withRedis(url: string | undefined, bench: (url: string) => Promise<void>): Promise<void> {
+  if (url !== undefined) return bench(url);
+  const server = await startRedis();
+  try {
+    await bench(server.url);
+  } finally {
+    await server.stop();
   }
 }
 
@@ -140,6 +155,7 @@ async function main(): Promise<void> {
   const { what, backend, seconds, url, help } = readOptions();
   if (help) return console.log(usage);
   if (what === "resilience") return benchResilience(seconds);
+  if (what === "memory") return withRedis(url, benchMemory);
   const course = await openCourse(backend, url);
   try {
     console.log(

@@ -1,6 +1,6 @@
 import { createCoordinator, systemRandom, type AcquireRequest, type LeaseholdEvent } from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
-import { endsHttp2Response, startFaultProxy } from "@leasehold/testing";
+import { endsHttp2Response, SimClock, startFaultProxy } from "@leasehold/testing";
 import { Etcd3 } from "etcd3";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
@@ -35,6 +35,52 @@ test("nobody listens: nothing was written, and it is known long before the deadl
     permanent: false,
   });
   expectWithin("the refusal", timeoutMs / 4, { fromNs });
+});
+
+test("nobody listens: a try is told so at once, each time, by host and port, on a clock that stands still", async () => {
+  const port = await freePort();
+  const members = [port, await freePort()].map((each) => `http://127.0.0.1:${each}`);
+  for (const refused of [members[0]!, members]) {
+    // No deadline of ours ends these tries: no time passes.
+    const backend = etcdBackend({ hosts: refused }, { clock: new SimClock() });
+    const coordinator = createCoordinator({ backend });
+    for (let i = 0; i < 3; i++) {
+      const failure = coordinator.lock("refused").tryAcquire();
+      await expect(failure).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: false });
+      await expect(failure).rejects.toThrow(/could not be reached.*127\.0\.0\.1:\d+: connect ECONNREFUSED/);
+    }
+    await coordinator.close();
+  }
+});
+
+test("a server out of space refuses: told once, as what it is, and once more when it is over", async ({
+  skip,
+}) => {
+  await using server = await startEtcd({ log: () => {} });
+  if (!server.canSabotage) skip("the etcd comes from the environment, and its alarms are not ours");
+  const admin = new Etcd3({ hosts: server.hosts });
+  onTestFinished(() => admin.close());
+  const backend = etcdBackend({ hosts: server.hosts });
+  const told: string[] = [];
+  backend.onDegraded(({ reason, message }) => told.push(`${reason}: ${message}`));
+  const over: string[] = [];
+  backend.onRestored(({ reason }) => over.push(reason));
+  await using coordinator = createCoordinator({ backend, ttlMs: 2_000 });
+  const held = await coordinator.lock("held").acquire();
+  const alarm = { memberID: 0, alarm: "Nospace" } as const;
+  await admin.maintenance.alarm({ ...alarm, action: "Activate" });
+  for (const name of ["a", "b"]) {
+    const failure = coordinator.lock(name).acquire({ waitMs: 300 });
+    await expect(failure).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE" });
+    await expect(failure).rejects.toThrow(/NOSPACE/);
+    await expect(failure).rejects.not.toThrow(/reach/);
+  }
+  expect(told).toEqual([expect.stringMatching(/^refusing: .*127\.0\.0\.1:\d+: .*space exceeded/)]);
+  await held.release();
+  expect(over).toEqual([]);
+  await admin.maintenance.alarm({ ...alarm, action: "Deactivate" });
+  await (await coordinator.lock("a").acquire()).release();
+  expect(over).toEqual(["refusing"]);
 });
 
 test("a server that accepts and says nothing: the call ends in time", async () => {

@@ -72,6 +72,9 @@ describe.each(Object.entries(stores))("%s over TLS", (name, { url, open }) => {
         .acquire({ waitMs: 800 })
         .catch((error: Error) => error);
       expect(failure).toMatchObject({ code: "BACKEND_UNAVAILABLE" });
+      const why = whose === "another authority" ? /TLS: .*authority/ : /TLS: .*another host name/;
+      expect((failure as Error).message).toMatch(why);
+      expect((failure as Error).message).toContain(`127.0.0.1:${tls.port}`);
       expect(inspect(failure, { depth: 9 })).not.toContain("canary-password");
       expect(tls.delivered(), "neither in clear nor otherwise").toBe(0);
     },
@@ -79,9 +82,10 @@ describe.each(Object.entries(stores))("%s over TLS", (name, { url, open }) => {
 
   it("does not fall back to plain text with a server that speaks no TLS", async () => {
     await using coordinator = createCoordinator({ backend: open(target().port, ours.ca), ttlMs: 2_000 });
-    await expect(coordinator.lock(`tls-${name}`).acquire({ waitMs: 800 })).rejects.toMatchObject({
-      code: "BACKEND_UNAVAILABLE",
-    });
+    const failure = coordinator.lock(`tls-${name}`).acquire({ waitMs: 800 });
+    await expect(failure).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE" });
+    await expect(failure).rejects.toThrow(/speak TLS/);
+    await expect(failure).rejects.toThrow(`127.0.0.1:${target().port}`);
   });
 });
 

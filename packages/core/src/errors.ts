@@ -4,7 +4,7 @@ export type ErrorCode =
   | "ACQUIRE_TIMEOUT"
   /** The claim is gone, or can no longer be believed: the store may have granted it to another. */
   | "LEASE_LOST"
-  /** The store could not be reached, and nothing was written to it. */
+  /** The store could not be reached, or refused: nothing was written. The message says which. */
   | "BACKEND_UNAVAILABLE"
   /** A request was sent and not answered: it may have happened. The SDK cleans up behind it. */
   | "OUTCOME_UNKNOWN"

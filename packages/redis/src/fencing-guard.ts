@@ -7,8 +7,9 @@ import {
   within,
   type Clock,
 } from "@leasehold/core";
-import { classifyError, isForeseen } from "./client/classify-error.ts";
+import { classifyError, isForeign, isOfScript } from "./client/classify-error.ts";
 import { runScript, type ClusterClient, type RedisClient } from "./client/client.ts";
+import { serverAddress } from "./client/server-address.ts";
 import { checkToken, claimToken, guarded } from "./scripts/fence.ts";
 import { fenceKey } from "./scripts/keys.ts";
 import { makeScript, type Script } from "./scripts/script.ts";
@@ -71,8 +72,11 @@ export interface RedisFencingGuard {
    * the script returns. Rejects with `STALE_TOKEN` as `claim` does; the script then has not run.
    *
    * To the server the fence is one more key at the end of KEYS, and the token one more argument at
-   * the end of ARGV. Both are taken off before the script begins, so it sees its own. An error of
-   * the script is passed on as it is; the claim stays.
+   * the end of ARGV. Both are taken off before the script begins, so it sees its own.
+   *
+   * An error of the script rejects as an `Error` named `ReplyError`, with the message that the
+   * server gave it and nothing else: no command, no keys, no arguments. The claim stays. What a
+   * script puts into its own messages is its author's affair.
    */
   run(resource: string, token: bigint, guarded: GuardedScript): Promise<unknown>;
 }
@@ -123,16 +127,17 @@ export function redisFencingGuard(
       const sent = runScript(client, script, [...keys, key], [...args, String(token)]);
       // ioredis waits as long as it takes. A late answer is dropped in silence.
       return await within(sent, { clock, limitMs: timeoutMs, keepAlive: true }, () => {
-        const message = `Redis did not answer within ${timeoutMs} ms. The step may have been taken.`;
+        const message =
+          `Redis at ${serverAddress(client)} did not answer within ${Math.round(timeoutMs)} ms. ` +
+          "The step may have been taken.";
         throw new LeaseholdError("OUTCOME_UNKNOWN", message);
       });
     } catch (error) {
       if (isLeaseholdError(error)) throw error;
       const [, seen] = (error instanceof Error && /^STALETOKEN (\d+)/.exec(error.message)) || [];
       if (seen !== undefined) throw staleToken(token, BigInt(seen));
-      // Any other error is the script's own. Its author needs it as it is.
-      if (script !== claiming && script !== checking && !isForeseen(error)) throw error;
-      throw classifyError(error, key);
+      if (script !== claiming && script !== checking && isOwn(error)) throw withoutCommand(error);
+      throw classifyError(error, key, serverAddress(client));
     }
   };
 
@@ -142,4 +147,18 @@ export function redisFencingGuard(
     run: async (resource, token, { script, keys, args }) =>
       call(scriptOf(script), resource, token, { ...(keys && { keys }), ...(args && { args }) }),
   };
+}
+
+/**
+ * Whether it is the user's script that failed. What we put before it is the first line, so a
+ * foreign value that is met later is the user's own, of another type than the script expects.
+ */
+function isOwn(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return isOfScript(error) || (isForeign(error) && !error.message.endsWith(" on @user_script:1."));
+}
+
+/** The author of a script needs its message. ioredis hangs the whole command on it besides. */
+function withoutCommand({ message }: Error): Error {
+  return Object.assign(new Error(message), { name: "ReplyError" });
 }

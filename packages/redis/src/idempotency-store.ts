@@ -64,6 +64,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
       ],
       timeoutMs,
       decode: decodeBeginning,
+      wrote: ({ kind }) => kind === "begun",
     });
     return beginning.kind === "begun" ? { ...beginning, leaseMs, validFrom } : beginning;
   }
@@ -76,6 +77,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
       args: [owner, ticketDigits(token), String(leaseMs), wholeMs(retentionMs)],
       timeoutMs,
       decode: decodeExtension,
+      wrote: (extension) => extension === "extended",
     });
     return kind === "extended" ? { kind, leaseMs, validFrom } : { kind };
   }
@@ -90,7 +92,8 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     // What was released has no result.
     if (body !== null && outcome !== "released") args.push(body);
     const call = { script: scripts.finish, keys: [hash], args, timeoutMs, decode: decodeFinish };
-    return (await this.#options.connection.call(call)).value;
+    const wrote = (reply: FinishReply): boolean => reply === "done";
+    return (await this.#options.connection.call({ ...call, wrote })).value;
   }
 
   watch(record: string, listener: ChangeListener): () => void {

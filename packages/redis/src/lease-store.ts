@@ -77,6 +77,7 @@ export class RedisLeaseStore implements LeaseStore {
       ],
       timeoutMs,
       decode: decodeStanding,
+      wrote: ({ kind }) => kind !== "refused",
     });
     if (reply.value.kind === "refused") return reply.value;
     const { isProof, ...place } = reply.value;
@@ -112,6 +113,7 @@ export class RedisLeaseStore implements LeaseStore {
       args: [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request.resource)],
       timeoutMs: request.timeoutMs,
       decode: decodeFlag,
+      wrote: (flag) => flag,
     });
     // The client wrote it again after a reset. If the last copy found nothing, an earlier one may
     // have removed the claim, and "gone" would tell its holder of a loss that never was.
@@ -154,14 +156,16 @@ export class RedisLeaseStore implements LeaseStore {
       args.push(request.resource.announce ? changes : "");
     }
     const decode = (reply: unknown): [Item, Renewal][] | undefined => decodeRenewals(reply, batch);
+    const wrote = (renewals: [Item, Renewal][]): boolean =>
+      renewals.some(([, { kind }]) => kind === "renewed");
     try {
-      const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode });
+      const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode, wrote });
       return reply.value.map(([{ request, at }, renewal]) => {
         const { ticket, ttlMs, resource } = request;
         if (renewal.kind === "renewed")
           return { at, answer: { ...renewal, ticket, ttlMs, validFrom: reply.validFrom } };
         if (renewal.kind !== "failed") return { at, answer: renewal };
-        const error = connection.explain(renewal.error, keysOf(resource.name).base);
+        const error = connection.explain(renewal.error, keysOf(resource.name).base, scripts.renew);
         return { at, answer: { kind: "unanswered", error } };
       });
     } catch (thrown) {
@@ -183,6 +187,7 @@ export class RedisLeaseStore implements LeaseStore {
       args: [...args, ...announcement(keys, request.resource)],
       timeoutMs: request.timeoutMs,
       decode: decodeFlag,
+      wrote: (flag) => flag,
     });
     return reply.value;
   }

@@ -13,7 +13,7 @@ export interface RedisBackendOptions {
   readonly random?: Random;
   /**
    * How long the last ticket of a resource is remembered after its last join, in milliseconds; 1 or
-   * more, default 3,600,000 (an hour). It costs about 130 bytes of Redis memory for each name.
+   * more, default 3,600,000 (an hour). It costs some 310 bytes of Redis memory for each name.
    * Tickets grow without it, too, unless the server's clock is set back by more than this.
    */
   readonly ticketTtlMs?: number;

@@ -222,21 +222,30 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
   #timeoutError(): LeaseholdError {
     const subject = this.#subject;
     const afterMs = Math.round(this.#waitedMs());
-    const cause = { cause: this.#failure };
-    if (this.#queued)
+    if (this.#queued) {
+      // Whether others held it to the end, nobody knows who could not ask.
+      const failure = this.#claim.renewalFailure;
+      const doubt = failure === undefined ? "" : ` The last question to the store failed: ${failure.message}`;
       return new LeaseholdError(
         "ACQUIRE_TIMEOUT",
-        `Waited ${afterMs} ms in line for ${subject}, without a grant.`,
+        `Waited ${afterMs} ms in line for ${subject}, without a grant.${doubt}`,
+        failure === undefined ? {} : { cause: failure },
       );
-    if (this.#claim.unclean || this.#claim.inFlight)
+    }
+    const cause = { cause: this.#failure };
+    const why = this.#failure instanceof Error ? ` ${this.#failure.message}` : "";
+    if (this.#claim.unclean || this.#claim.inFlight) {
+      const fate = this.#failure === undefined ? "was not answered within" : "has no known outcome after";
       return new LeaseholdError(
         "OUTCOME_UNKNOWN",
-        `A request for ${subject} was not answered within ${afterMs} ms. It is being withdrawn in the background.`,
+        `A request for ${subject} ${fate} ${afterMs} ms, and is being withdrawn in the background.${why}`,
         cause,
       );
+    }
+    // Whether the store was out of reach or said no, its backend knows, and tells.
     return new LeaseholdError(
       "BACKEND_UNAVAILABLE",
-      `The store could not be reached within ${afterMs} ms for ${subject}.`,
+      `The store did not serve ${subject} within ${afterMs} ms.${why}`,
       cause,
     );
   }

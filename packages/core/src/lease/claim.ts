@@ -45,6 +45,8 @@ export class Claim implements ClaimRef {
   readonly ttlMs: number;
   /** An acquire of this owner was unanswered or resent: a copy may still arrive (rule R7). */
   unclean = false;
+  /** What the last renewal failed with; undefined if it was answered. */
+  renewalFailure: Error | undefined;
   /** An acquire of this owner is on its way. */
   inFlight = false;
   /** How long those ahead may live on without renewing, at most, as of the last acknowledgement. */
@@ -158,7 +160,9 @@ export class Claim implements ClaimRef {
 
   /** A renewal that carried `ticket` was answered. */
   renewed(ticket: bigint, answer: RenewAnswer): void {
-    if (this.#phase === "over" || ticket !== this.#ticket || answer.kind === "unanswered") return;
+    if (this.#phase === "over" || ticket !== this.#ticket) return;
+    this.renewalFailure = answer.kind === "unanswered" ? answer.error : undefined;
+    if (answer.kind === "unanswered") return;
     const wasHeld = this.#phase === "held";
     // The deadline may have passed while the event loop was blocked and this answer lay in the
     // socket. Lost is lost.

@@ -131,6 +131,7 @@ describe("how a wait ends", () => {
     const failed = expect(coordinator.lock("a").acquire({ waitMs: 700 })).rejects.toMatchObject({
       code: "BACKEND_UNAVAILABLE",
       cause: down,
+      message: 'The store did not serve lock "a" within 700 ms. no route',
     });
     await clock.advance(700);
     await failed;

@@ -108,7 +108,9 @@ class Beginning {
     this.#execution.lease = lease;
     const { calls, leases } = this.#parts;
     try {
-      const answer = await calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs);
+      const answer = await calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs, {
+        puts: true,
+      });
       return answer.succeeded ? BigInt(answer.header.revision) : seenIn(answer);
     } catch (error) {
       if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;

@@ -56,6 +56,7 @@ async function grantLeaseAs(
     const granted = await calls.unary(
       ({ leaseClient }, options) => leaseClient.leaseGrant({ TTL, ID: id }, options),
       timeoutMs,
+      { puts: true },
     );
     grantedMs = Number(granted.TTL) * 1000;
   } catch (error) {

@@ -6,7 +6,8 @@ import { Deadline } from "./deadline.ts";
 import type { Endpoint, Endpoints } from "./endpoints.ts";
 import type { EtcdSource } from "../options.ts";
 import { RpcAttempt } from "./attempt.ts";
-import { classify, RpcFailure } from "./failure.ts";
+import { classify, isRefusal, RpcFailure } from "./failure.ts";
+import { ownWords } from "./own-words.ts";
 import { standingOf, type Standing } from "./standing.ts";
 
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
@@ -70,8 +71,15 @@ export class Calls {
     return this.clock.now();
   }
 
-  /** One request. Rejects with an `RpcFailure` within `timeoutMs`. */
-  async unary<T>(request: Request<T>, timeoutMs: number): Promise<T> {
+  /**
+   * One request. Rejects with an `RpcFailure` within `timeoutMs`. `puts`: an etcd that takes no
+   * writes would not have carried it out. A read, and a deletion, prove nothing of that.
+   */
+  async unary<T>(
+    request: Request<T>,
+    timeoutMs: number,
+    { puts = false }: { readonly puts?: boolean } = {},
+  ): Promise<T> {
     const deadline = new Deadline(this.clock, timeoutMs);
     let membersLeft = this.endpoints.size;
     let tokensLeft = 1;
@@ -82,6 +90,7 @@ export class Calls {
         this.health.restored("unreachable");
         const { header } = answer as { readonly header?: IResponseHeader };
         if (header) this.#standing = standingOf(header);
+        if (puts) this.health.restored("refusing");
         return answer;
       } catch (error) {
         if (!(error instanceof RpcFailure)) throw error;
@@ -92,6 +101,9 @@ export class Calls {
         if (error.kind === "unsent" && --membersLeft > 0 && !hopeless) continue;
         if (error.kind === "unsent" || error.kind === "unanswered")
           this.health.degraded({ reason: "unreachable", message: `etcd: ${error.message}` });
+        else if (error.kind !== "closed") this.health.restored("unreachable");
+        if (isRefusal(error))
+          this.health.degraded({ reason: "refusing", message: `etcd refuses: ${error.message}` });
         throw error;
       }
     }
@@ -139,17 +151,9 @@ export class Calls {
     // One request serves all who need a token: each waits for it within a deadline of its own.
     if (token === undefined) return undefined;
     const leftMs = Math.round(deadline.leftMs);
-    try {
-      const value = await within(token, { clock: this.clock, limitMs: leftMs }, () => {
-        throw new RpcFailure("unsent", `no token within ${leftMs} ms`);
-      });
-      this.health.restored("refusing");
-      return value;
-    } catch (error) {
-      if (error instanceof RpcFailure && (error.kind === "denied" || error.kind === "locked-out"))
-        this.health.degraded({ reason: "refusing", message: `etcd: ${error.message}` });
-      throw error;
-    }
+    return within(token, { clock: this.clock, limitMs: leftMs }, () => {
+      throw new RpcFailure("unsent", `no token within ${leftMs} ms`);
+    });
   }
 
   #send<T>(
@@ -217,7 +221,7 @@ export class Calls {
           if (kind === "token") this.#token?.forget(token);
           if (kind === "unsent" || kind === "unanswered") this.endpoints.moveOn(endpoint);
           else pulse.heard();
-          reject(new RpcFailure(kind, `${endpoint.host}: ${details}`));
+          reject(new RpcFailure(kind, `${endpoint.host}: ${ownWords(details)}`));
         },
       );
     });

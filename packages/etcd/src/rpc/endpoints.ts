@@ -41,7 +41,7 @@ export class Endpoints {
     if (isEtcd3(source)) {
       // A namespace has all that we call; only its type does not say so.
       this.#connect = () => source as Etcd3;
-      this.#members = [this.#member("", "the given client")];
+      this.#members = [this.#member("", givenHosts(source))];
       return;
     }
     const hosts = parseHosts(source.hosts);
@@ -110,6 +110,14 @@ export class Endpoints {
 /** By shape: an application may have a copy of etcd3 of its own. */
 function isEtcd3(source: EtcdSource | EtcdClient): source is EtcdClient {
   return "kv" in source && "leaseClient" in source && "watchClient" in source;
+}
+
+/** Where a client that was handed over leads, as far as it can be seen, without any credentials. */
+function givenHosts(client: object): string {
+  const { hosts } = (client as { options?: { hosts?: unknown } }).options ?? {};
+  const known = [hosts].flat().filter((host) => typeof host === "string");
+  const bare = known.map((host) => host.replace(/^[a-z]+:\/\//i, "").replace(/^.*@/, ""));
+  return bare.length > 0 ? bare.join(", ") : "the given client";
 }
 
 /** A password, or what it buys, must not travel where others can read it. */

@@ -71,6 +71,11 @@ export function classify({ code, details }: Status, sent: boolean): FailureKind 
   return unknownOutcome.has(code) ? "unanswered" : "refused";
 }
 
+/** Whether the server said no, to writes or to this user, until an operator acts. */
+export function isRefusal({ kind }: RpcFailure): boolean {
+  return kind === "no-space" || kind === "denied" || kind === "locked-out" || kind === "token";
+}
+
 /**
  * What a failure means to the caller of a backend. `what` names the request. `write`: whether it
  * could change the store; an unanswered read or keepalive has no outcome to be unknown.
@@ -102,7 +107,7 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
       return new LeaseholdError(
         "BACKEND_UNAVAILABLE",
         `etcd takes no writes, its space is used up (alarm NOSPACE). Compact and defragment it, then run ` +
-          `"etcdctl alarm disarm"; see --quota-backend-bytes and --auto-compaction-retention.`,
+          `"etcdctl alarm disarm"; see --quota-backend-bytes and --auto-compaction-retention. (${error.message})`,
         cause,
       );
     case "locked-out":
@@ -119,14 +124,24 @@ export function toLeaseholdError(error: unknown, what: string, write: boolean): 
         ...cause,
         permanent: true,
       });
-    case "unsent":
     case "busy":
     case "lease-gone":
       return new LeaseholdError(
         "BACKEND_UNAVAILABLE",
-        `The ${what} did not reach etcd: ${error.message}. Nothing was written.`,
+        `etcd did not take the ${what}: ${error.message}. Nothing was written.`,
         cause,
       );
+    case "unsent": {
+      // A member without a leader answers that, and does nothing.
+      const fate = error.message.includes("no leader")
+        ? "etcd did not take the"
+        : "etcd could not be reached for the";
+      return new LeaseholdError(
+        "BACKEND_UNAVAILABLE",
+        `${fate} ${what}: ${error.message}. Nothing was written.`,
+        cause,
+      );
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { RpcAttempt } from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { classify, RpcFailure } from "./failure.ts";
+import { ownWords } from "./own-words.ts";
 
 export interface WatchStreamHandler {
   heard(response: IWatchResponse): void;
@@ -95,7 +96,8 @@ export class WatchStream {
     stream.on("error", (error) => {
       this.#ended.resolve();
       const status = this.#attempt?.status ?? { code: 2, details: String(error) };
-      this.break(new RpcFailure(classify(status, this.#attempt?.sent === true), status.details));
+      const kind = classify(status, this.#attempt?.sent === true);
+      this.break(new RpcFailure(kind, `${this.#endpoint?.host ?? "etcd"}: ${ownWords(status.details)}`));
     });
     stream.on("end", () => {
       this.#ended.resolve();

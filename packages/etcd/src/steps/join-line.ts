@@ -173,7 +173,9 @@ class Join {
   }
 
   #txn(request: ITxnRequest): Promise<ITxnResponse> {
-    return this.#calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs);
+    // etcd refuses a transaction that could put something, whichever branch it would take.
+    const puts = request.success?.includes(this.#put) === true;
+    return this.#calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs, { puts });
   }
 
   #ask(range: KeyRange | { key: Buffer }, options: { limit?: number } = {}): IRequestOp {

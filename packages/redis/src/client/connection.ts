@@ -7,9 +7,11 @@ import {
   type Health,
   type Instant,
 } from "@leasehold/core";
-import { classifyError, isForeign } from "./classify-error.ts";
+import { classifyError, isAnswer, isForeign, isRefusal } from "./classify-error.ts";
 import { isCluster, runScript, type ClusterClient, type RedisClient, type ScriptClient } from "./client.ts";
 import { GatheredWrites } from "./gathered-writes.ts";
+import { Refusals } from "./refusals.ts";
+import { serverAddress, speaksTls } from "./server-address.ts";
 import { isReady, resetSocket, socketOf, unrefReconnect } from "./socket.ts";
 import type { Script } from "../scripts/script.ts";
 
@@ -23,6 +25,8 @@ export interface Call<T> {
   readonly timeoutMs: number;
   /** What the reply says, or undefined if the script cannot have sent it. */
   readonly decode: (reply: unknown) => T | undefined;
+  /** Whether an answer proves that the server takes writes. Default: every answer does. */
+  readonly wrote?: (value: T) => boolean;
 }
 
 export interface Reply<T> {
@@ -50,6 +54,7 @@ export class Connection implements AsyncDisposable {
   readonly client: RedisClient | ClusterClient;
   readonly #options: ConnectionOptions;
   readonly #writes: GatheredWrites;
+  readonly #refusals: Refusals;
   /** Fails a call that is in flight. */
   readonly #pending = new Set<(error: LeaseholdError) => void>();
   /** Calls that wait for the connection. */
@@ -59,12 +64,15 @@ export class Connection implements AsyncDisposable {
   #losses = 0;
   /** What the client last failed with, since it was last ready. */
   #lastFailure: LeaseholdError | undefined;
+  #hasBeenReady: boolean;
   #closed = false;
 
   constructor(client: RedisClient | ClusterClient, options: ConnectionOptions) {
     this.client = client;
+    this.#hasBeenReady = isReady(client);
     this.#options = options;
     this.#writes = new GatheredWrites(client);
+    this.#refusals = new Refusals(options, isCluster(client));
     this.#listeners = [
       ["ready", () => this.#ready()],
       ["close", () => this.#lost()],
@@ -104,8 +112,9 @@ export class Connection implements AsyncDisposable {
     this.#waiting.add(waiter);
     try {
       await within(waiter.promise, { clock, limitMs: timeoutMs, keepAlive: true }, () => {
-        this.#reportUnreachable("Redis does not become ready.");
-        throw this.#notReady();
+        const failure = this.#notReady();
+        this.#reportUnreachable(failure.message);
+        throw failure;
       });
     } finally {
       this.#waiting.delete(waiter);
@@ -114,12 +123,13 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * The error to throw for what the client threw while it asked about `key`. Operators are told if
-   * somebody else writes under our prefix.
+   * The error to throw for what the client threw while `script` asked about `key`. Operators are
+   * told if the server refuses, or if somebody else writes under our prefix.
    */
-  explain(error: unknown, key: string): LeaseholdError {
-    const failure = classifyError(error, key);
+  explain(error: unknown, key: string, script: Script): LeaseholdError {
+    const failure = classifyError(error, key, this.#address);
     if (isForeign(error)) this.#report("malformed-record", failure.message);
+    if (isRefusal(error) && !this.#closed) this.#refusals.refused({ script, key }, failure);
     return failure;
   }
 
@@ -144,7 +154,7 @@ export class Connection implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  async #send<T>({ script, keys, args, timeoutMs, decode }: Call<T>): Promise<Reply<T>> {
+  async #send<T>({ script, keys, args, timeoutMs, decode, wrote }: Call<T>): Promise<Reply<T>> {
     const { clock } = this.#options;
     const key = keys[0] ?? "";
     const { promise, resolve, reject } = Promise.withResolvers<Reply<T>>();
@@ -156,14 +166,16 @@ export class Connection implements AsyncDisposable {
     runScript(this.client, script, keys, args).then(
       (reply) => {
         this.#options.health.restored("unreachable");
-        if (!this.#pending.delete(reject)) return;
         const value = decode(reply);
+        if (value !== undefined && wrote?.(value) !== false) this.#refusals.served({ script, key });
+        if (!this.#pending.delete(reject)) return;
         if (value === undefined) reject(this.#unreadable(key));
         else resolve({ value, validFrom, resent: losses !== this.#losses });
       },
       (error: unknown) => {
-        const failure = this.explain(error, key);
-        if (failure.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(failure.message);
+        const failure = this.explain(error, key, script);
+        if (isAnswer(error)) this.#options.health.restored("unreachable");
+        else if (failure.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(failure.message);
         this.#pending.delete(reject);
         reject(failure);
       },
@@ -179,7 +191,7 @@ export class Connection implements AsyncDisposable {
 
   /** Gives a call up. Whatever else is in flight is answered late, too, and fails with it. */
   #overdue(timeoutMs: number): LeaseholdError {
-    const message = `Redis did not answer within ${timeoutMs} ms.`;
+    const message = `Redis at ${this.#address} did not answer within ${Math.round(timeoutMs)} ms.`;
     this.#reportUnreachable(message);
     // Rule R7: what the network still holds back must not be executed later.
     if (this.#options.owned) resetSocket(this.client);
@@ -203,12 +215,14 @@ export class Connection implements AsyncDisposable {
   #ready(): void {
     this.#options.health.restored("unreachable");
     this.#lastFailure = undefined;
+    this.#hasBeenReady = true;
+    this.#refusals.connected();
     if (isReady(this.client)) for (const { resolve } of this.#waiting) resolve();
   }
 
   #lost(): void {
     this.#losses += 1;
-    this.#reportUnreachable("The connection to Redis was lost.");
+    this.#reportUnreachable(`The connection to Redis at ${this.#address} was lost.`);
   }
 
   #ended(): void {
@@ -218,14 +232,23 @@ export class Connection implements AsyncDisposable {
 
   /** The client could not connect. Where that does not mend itself, nobody waits for it. */
   #failed(error: unknown): void {
-    this.#lastFailure = classifyError(error, "");
+    this.#lastFailure = classifyError(error, "", this.#address);
+    if (isRefusal(error) && !this.#closed) this.#refusals.refusedConnection(this.#lastFailure);
     if (this.#lastFailure.permanent) for (const { reject } of this.#waiting) reject(this.#notReady());
   }
 
   #notReady(): LeaseholdError {
-    if (this.#lastFailure === undefined) return unavailable("Redis did not become ready in time.");
+    if (this.#lastFailure === undefined) {
+      const port = speaksTls(this.client) ? "speak TLS" : "ask for TLS (rediss://)";
+      const hint = this.#hasBeenReady ? "" : ` Is it a Redis, and does its port ${port}?`;
+      return unavailable(`Redis at ${this.#address} did not become ready in time.${hint}`);
+    }
     const { message, permanent } = this.#lastFailure;
     return unavailable(`Redis is not connected. ${message}`, permanent);
+  }
+
+  get #address(): string {
+    return serverAddress(this.client);
   }
 
   #reportUnreachable(message: string): void {

@@ -1,6 +1,7 @@
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
 import { ahead, line } from "./line.ts";
+import { rights } from "./rights.ts";
 
 /**
  * Joins the line, or answers where the owner's live claim stands, having refreshed it (rule R3).
@@ -25,7 +26,8 @@ import { ahead, line } from "./line.ts";
  *
  * A new claim's first write is one that a server out of memory refuses (ZADD, HSET), so that it is
  * refused whole. The refresh of a living claim begins with one that it does not refuse (PEXPIRE).
- * An evicted claim is not refreshed.
+ * An evicted claim is not refreshed. What may leave a key without an end is asked for before the
+ * first write (`must`): a right that is missing costs the step, and leaves nothing.
  */
 export const acquire: string = `${clock}
 local base, owner, ttl, needed = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -36,12 +38,14 @@ if last then ticket, kept = tonumber(string.sub(last, 1, 16)), tonumber(string.s
 if not ticket or not kept then error({err = 'MALFORMED ' .. base}) end
 if ticket < us then ticket = us else ticket = ticket + 1 end
 
+${rights}
 local function joinAlone()
   local solo = string.format('%016.0f%013.0f%s', ticket, now + ttl + 1, owner)
   local drawn = string.sub(solo, 1, 16)
   if last and kept - now >= needed then
     redis.call('HSET', base, 'last', drawn .. string.sub(last, 17), 'solo', solo, 'info', ARGV[4])
   else
+    must('PEXPIRE', base, '1')
     local lives = math.ceil(needed * 1.125)
     redis.call('HSET', base, 'last', string.format('%s%013.0f', drawn, now + lives), 'solo', solo, 'info', ARGV[4])
     if redis.call('PEXPIRE', base, string.format('%.0f', lives), 'GT') == 0 then
@@ -135,6 +139,9 @@ end
 
 local drawn = string.format('%016.0f', ticket)
 local lives = ttl + 1001
+must('PEXPIRE', base, '1')
+must('HSET', base, 'last', '')
+must('HDEL', base, 'solo')
 if only then
   -- The uncontended claim moves into the line. Keys of an older line can still be there, if this hash alone was evicted.
   local remains = redis.call('ZCARD', l.line) + redis.call('ZCARD', l.expiry)

@@ -1,5 +1,6 @@
 import { clock } from "./clock.ts";
 import { lease, maxBodyBytes, record } from "./record.ts";
+import { rights } from "./rights.ts";
 
 /**
  * Claims an idempotency record for execution, or tells what has become of it.
@@ -30,12 +31,13 @@ import { lease, maxBodyBytes, record } from "./record.ts";
  * A lease that ends later than one refreshed now would means that the server's clock was set back.
  * It is cut to a lease from now. The cut is written, or it would begin anew with each step.
  */
-export const begin: string = `${clock}${record}${lease}
+export const begin: string = `${clock}${record}${lease}${rights}
 local owner, fingerprint, asked, watched = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6] == '1'
 local life = lifeOf(asked, tonumber(ARGV[4]))
 
 local function execute(token, attempt)
   local digits, count = string.format('%016.0f', token), text(attempt)
+  must('PEXPIRE', key, life)
   redis.call('HSET', key, 'version', '1', 'state', 'p', 'owner', owner, 'token', digits, 'attempt', count,
     'fingerprint', fingerprint, 'lease', ARGV[3], 'ends', text(endOf(asked)))
   if watched then redis.call('HSET', key, 'watched', '1') end

@@ -1,3 +1,5 @@
+import { rights } from "./rights.ts";
+
 /**
  * The contended form. The line is a sorted set of owners by ticket, their expiries another. Their
  * records are fields of the hash, `:<owner>`. The hash also has:
@@ -24,8 +26,10 @@
  *   (`changed`; a caller that changes more than this plan says so).
  * - `clearLine`: forgets a void line. The last ticket and the marks stay. It announces that, since
  *   observers may have seen the line's claims.
+ *
+ * What a script must be allowed to do (`must`, see rights.ts) comes with it.
  */
-export const line = /* lua */ `
+export const line: string = /* lua */ `${rights}
 local function claimRecord(key, owner, raw)
   if not raw then malformed(key) end
   return readClaim(key, owner, string.sub(raw, 1, 16), string.sub(raw, 18))
@@ -127,6 +131,7 @@ local function writeLine(l, caller, refreshed)
 end
 
 local function clearLine(base, line, expiry, channel)
+  must('PEXPIRE', base, '1')
   local rest, kept = redis.call('PTTL', base), redis.call('HMGET', base, 'last', 'marks')
   redis.call('DEL', base, line, expiry)
   if kept[1] then redis.call('HSET', base, 'last', kept[1]) end

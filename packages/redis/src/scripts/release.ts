@@ -1,6 +1,7 @@
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
 import { line } from "./line.ts";
+import { rights } from "./rights.ts";
 
 /**
  * Removes the owner's claim, whatever its ticket, grants those who now fit, and, if asked to,
@@ -24,6 +25,10 @@ local base, owner = KEYS[1], ARGV[1]
 local fields = redis.call('HMGET', base, 'solo', 'used')
 local solo, used = fields[1], fields[2]
 local removed = 0
+if ARGV[2] ~= '0' then
+${rights}
+  must('PEXPIRE', base, '1')
+end
 if not used then
   if solo and string.sub(solo, 30) == owner then
     local ends = tonumber(string.sub(solo, 17, 29))
