@@ -41,7 +41,7 @@ export function redisBackend(
   const health = new Health(clock);
   const owned = !isClient(source);
   const client = owned ? makeClient(source, random) : source;
-  const connection = new Connection(client, { owned, clock, health });
+  const connection = new Connection(client, { owned, clock, random, health });
   const subscriber = new Subscriber({ source: client, clock, random, health });
   const changes = new Changes(subscriber);
   const pushes: GrantPushes = new GrantPushes({
