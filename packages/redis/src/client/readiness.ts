@@ -11,10 +11,10 @@ import { isReady, resetSocket, socketOf } from "./socket.ts";
 const ATTEMPT_MS = 3_000;
 
 /**
- * How long a call waits once an attempt has failed. The next attempt is likely to be made within
- * it. Whoever is willing to wait for longer asks again (core does).
+ * How long a call waits once an attempt has failed. In the first second of an outage another one is
+ * made within it. Whoever is willing to wait for longer asks again (core does).
  */
-const PATIENCE_MS = 400;
+const PATIENCE_MS = 300;
 
 export interface ReadinessOptions {
   readonly client: ScriptClient;
