@@ -2,10 +2,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
-import type { Address, ManagedServer, ServerRecipe } from "./managed-server.ts";
-import { answersPing, redisRecipe } from "./redis.ts";
-import { climb, type Rung } from "./rung.ts";
-import { redisKind } from "./redis.ts";
+import type { Address, ManagedServer, Rung, ServerRecipe } from "./managed-server.ts";
+import { answersPing, redisKind, redisRecipe } from "./redis.ts";
+import { climb } from "./rung.ts";
 import { ServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -44,7 +43,9 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
   const stop = async (): Promise<void> => void (await Promise.all(started.map((server) => server.stop())));
   try {
     const master = await start(redisRecipe(masterPort, { args: ["--repl-diskless-sync-delay", "0"] }));
-    const replica = await start(redisRecipe(replicaPort, { args: ["--replicaof", `127.0.0.1 ${masterPort}`] }));
+    const replica = await start(
+      redisRecipe(replicaPort, { args: ["--replicaof", `127.0.0.1 ${masterPort}`] }),
+    );
     const { address } = await start(sentinelRecipe(sentinelPort, masterPort));
     const told = (ask: (client: Redis) => Promise<boolean>, what: string): Promise<void> =>
       waitUntil(what, () => asking(address, ask));
@@ -53,7 +54,8 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
       ...{ sentinels: [address], name, master, replica, stop },
       failedOver: () =>
         told(
-          async (client) => masterPortOf(await client.sentinel("GET-MASTER-ADDR-BY-NAME", name)) === replicaPort,
+          async (client) =>
+            masterPortOf(await client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)) === replicaPort,
           "Sentinel has failed over",
         ),
       [Symbol.asyncDispose]: stop,
@@ -90,7 +92,12 @@ function sentinelRecipe(port: number, masterPort: number): ServerRecipe {
 }
 
 async function asking(address: Address, ask: (client: Redis) => Promise<boolean>): Promise<boolean> {
-  const client = new Redis({ ...address, lazyConnect: true, retryStrategy: () => null, commandTimeout: 1_000 });
+  const client = new Redis({
+    ...address,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    commandTimeout: 1_000,
+  });
   client.on("error", () => {});
   try {
     return await ask(client);
@@ -102,7 +109,7 @@ async function asking(address: Address, ask: (client: Redis) => Promise<boolean>
 }
 
 async function knowsReplica(client: Redis): Promise<boolean> {
-  const replicas = await client.sentinel("REPLICAS", name);
+  const replicas = await client.call("SENTINEL", "REPLICAS", name);
   return Array.isArray(replicas) && replicas.length === 1 && JSON.stringify(replicas).includes('"ok"');
 }
 

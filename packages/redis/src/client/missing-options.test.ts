@@ -17,18 +17,18 @@ test("what the page recommends is complete", () => {
   expect(missingOptions(new Redis(safe))).toEqual([]);
   const sentinels = [{ port: 1 }];
   expect(missingOptions(new Redis({ ...safe, sentinels, name: "x" }))).toEqual(["sentinelCommandTimeout"]);
-  expect(
-    missingOptions(new Redis({ ...safe, sentinels, name: "x", sentinelCommandTimeout: 1_000 })),
-  ).toEqual([]);
+  expect(missingOptions(new Redis({ ...safe, sentinels, name: "x", sentinelCommandTimeout: 1_000 }))).toEqual(
+    [],
+  );
   const redisOptions = { socketTimeout: 2_000 };
   expect(missingOptions(new Cluster([{ port: 1 }], { lazyConnect, redisOptions }))).toEqual([]);
 });
 
 test("a client that never connects again, and one that does not tell its options", () => {
   expect(missingOptions(new Redis({ ...safe, retryStrategy: () => null }))).toEqual([]);
-  expect(missingOptions(Object.assign(new Redis(safe), { options: { ...safe, retryStrategy: null } }))).toEqual([
-    "retryStrategy",
-  ]);
+  expect(
+    missingOptions(Object.assign(new Redis(safe), { options: { ...safe, retryStrategy: null } })),
+  ).toEqual(["retryStrategy"]);
   expect(missingOptions(Object.assign(new Redis(safe), { options: undefined }))).toEqual([]);
 });
 

@@ -142,7 +142,10 @@ test("an attempt is not judged by a blocked event loop, nor a client that is not
   own.lost();
   readinessOf({ owned: false }).connecting();
   await pass(60_000);
-  expect({ destroyed: client.stream.destroyed, timers: clock.pending }).toEqual({ destroyed: false, timers: 0 });
+  expect({ destroyed: client.stream.destroyed, timers: clock.pending }).toEqual({
+    destroyed: false,
+    timers: 0,
+  });
 });
 
 test("a client that the application closed is closed for good, for those who wait, too", async () => {
