@@ -4,6 +4,7 @@ import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 
+import { patienceMs } from "../servers/wait-until.ts";
 import { ownRedis } from "./own-redis.ts";
 import { lockRequest, ticketOf } from "./requests.ts";
 
@@ -21,11 +22,11 @@ test("an impatient caller gives up alone: the others are answered, on the same c
   const connections = new Set<number>();
   proxy.tap((_, __, connection) => connections.add(connection));
   const calls = Array.from({ length: 10 }, async (_, i) => {
-    const request = lockRequest(`patient ${i}`, { queue: false });
+    const request = lockRequest(`patient ${i}`, { queue: false, timeoutMs: patienceMs });
     const impatient = backend.leases.inspect("impatient", { timeoutMs: 50 });
     await expect(impatient).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
     const ticket = ticketOf(await backend.leases.acquire(request));
-    return backend.leases.renew([{ ...request, ticket }], { timeoutMs });
+    return backend.leases.renew([{ ...request, ticket }], { timeoutMs: patienceMs });
   });
   for (const answer of await Promise.all(calls)) expect(answer).toMatchObject([{ kind: "renewed" }]);
   expect({ connections: connections.size, heard }).toEqual({ connections: 1, heard: [] });

@@ -66,7 +66,9 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
   }
 }
 
-/** It notices within half a second that the master is down. It keeps what it knows in its own file. */
+/**
+ * It notices within half a second that the master is down. It keeps what it knows in its own file.
+ */
 function sentinelRecipe(port: number, masterPort: number): ServerRecipe {
   return {
     program: "redis-server",

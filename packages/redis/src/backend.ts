@@ -31,7 +31,7 @@ const GIVE_BACK_MS = 5_000;
  *   - A client of ioredis 5 or 6, `Redis` or `Cluster`. It is used as it is, and neither reset nor
  *     closed. That it sends commands again after a reset (ioredis's default) costs time, never
  *     safety. It needs options of its own to leave a server that hangs or was demoted: see
- *     docs/redis-clients.md. A process warning (`LEASEHOLD_REDIS_CLIENT`) names those that it lacks.
+ *     docs/redis-clients.md. A process warning (`LEASEHOLD_REDIS_CLIENT`) names what it lacks.
  * @param options - All have defaults; see `RedisBackendOptions`.
  * @throws `INVALID_ARGUMENT` for options out of bounds. A server that is out of reach is no error
  *   here: calls fail with `BACKEND_UNAVAILABLE` at their deadlines.

@@ -30,18 +30,18 @@ test("a connection on which anything arrives is alive, however long one call wai
   owed = 1;
   pulse.asked();
   for (let i = 0; i < 20; i++) {
-    await pass(700);
+    await pass(1_700);
     bytes += 1;
   }
   expect(silences).toBe(0);
 });
 
-test("silence for about a second with an answer owed", async () => {
+test("silence for about two seconds with an answer owed", async () => {
   owed = 1;
   pulse.asked();
-  await pass(500);
+  await pass(1_000);
   expect({ isSilent: pulse.isSilent, silences }).toEqual({ isSilent: true, silences: 0 });
-  await pass(500);
+  await pass(1_000);
   expect(silences).toBe(1);
 });
 
@@ -54,20 +54,20 @@ test("the silence of an idle connection means nothing, and leaves no timer", asy
   expect({ silences, timers: clock.pending }).toEqual({ silences: 0, timers: 0 });
   owed = 1;
   pulse.asked();
-  await pass(750);
+  await pass(1_750);
   expect(silences, "it begins with the request").toBe(0);
 });
 
 test("a blocked event loop is one look, whatever its length, and sockets are read before it judges", async () => {
   owed = 1;
   pulse.asked();
-  await pass(500);
+  await pass(1_500);
   clock.block(60_000);
   // The look comes at once, before the socket is read.
   setImmediate(() => (bytes = 1));
   await pass(50);
   expect(silences).toBe(0);
-  await pass(900);
+  await pass(1_900);
   expect(silences, "from then on it counts anew").toBe(0);
   await pass(300);
   expect(silences).toBe(1);
@@ -76,9 +76,9 @@ test("a blocked event loop is one look, whatever its length, and sockets are rea
 test("another connection begins anew", async () => {
   owed = 1;
   pulse.asked();
-  await pass(750);
+  await pass(1_750);
   pulse.reset();
   pulse.asked();
-  await pass(750);
+  await pass(1_750);
   expect(silences).toBe(0);
 });

@@ -4,13 +4,14 @@ import type { Clock, Timer } from "@leasehold/core";
 const LOOK_MS = 250;
 
 /**
- * So many looks in a row at which nothing had arrived: the connection is taken for dead. That is a
- * second. A slow link shows bytes within it, and so does a server that runs a slow script or forks.
- * A flow that a firewall has dropped is found in time for a lease of 3 s or more: its renewal, sent
- * at a third of the ttl, leaves a third of it for the next connection. A connection that is given
- * up wrongly costs the answers that were on their way, and never safety (rule R7).
+ * So many looks in a row at which nothing had arrived: the connection is taken for dead. That is
+ * two seconds. Slow links, slow scripts, forks and processors that are shared too widely keep a
+ * live server silent for up to one. A flow that a firewall has dropped is found in time for a lease
+ * of 6 s or more: its renewal, sent at a third of the ttl, leaves a third of it for the next
+ * connection. A connection that is given up wrongly costs the answers that were on their way, and
+ * never safety (rule R7).
  */
-const SILENT_LOOKS = 4;
+const SILENT_LOOKS = 8;
 
 export interface PulseOptions {
   readonly clock: Clock;
@@ -18,7 +19,7 @@ export interface PulseOptions {
   readonly received: () => unknown;
   /** Whether an answer is still owed, be it to a caller who no longer waits. */
   readonly isOwing: () => boolean;
-  /** Nothing at all has arrived for about a second, although an answer is owed. */
+  /** Nothing at all has arrived for about two seconds, although an answer is owed. */
   readonly onSilent: () => void;
 }
 
