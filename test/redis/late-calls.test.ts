@@ -1,4 +1,4 @@
-import type { AcquireRequest } from "@leasehold/core";
+import { createCoordinator, type AcquireRequest } from "@leasehold/core";
 import { redisBackend } from "@leasehold/redis";
 import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
 import { Redis } from "ioredis";
@@ -102,6 +102,27 @@ describe("the late answer to an acquire that was given up", () => {
       .toMatchObject({ kind: "granted" });
     expect((await inspected()).holders).toMatchObject([{ owner: request.owner }]);
   });
+});
+
+test("core asks again while its caller waits: the late answers to its first tries take nothing away", async () => {
+  await using proxy = await startFaultProxy({ target: server.address });
+  const backend = redisBackend(proxy.url("redis"));
+  await using coordinator = createCoordinator({ backend, ttlMs: 60_000 });
+  await (await coordinator.lock("warm up").acquire()).release();
+  let asked = 0;
+  proxy.tap((direction, chunk) => {
+    if (direction === "toServer" && chunk.includes("asked-again")) asked += 1;
+  });
+  proxy.hold("toClient");
+  // A try goes unanswered for half a ttl.
+  const pending = coordinator.lock("asked-again").acquire({ waitMs: patienceMs, ttlMs: 2_000 });
+  await proxy.until(() => asked >= 2);
+  proxy.pass();
+  const lease = await pending;
+  // Answered after the late ones, and after whatever these caused.
+  const { holders } = await coordinator.inspect("asked-again");
+  expect({ holders: holders.length, isHeld: lease.isHeld() }).toEqual({ holders: 1, isHeld: true });
+  expect(await lease.release()).toBe("released");
 });
 
 test("a request that was given up is not sent as text when the server has lost its script", async () => {
