@@ -3,6 +3,7 @@ import type { RedisOptions } from "ioredis";
 import { isClient, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { Connection } from "./client/connection.ts";
 import { makeClient } from "./client/make-client.ts";
+import { warnOfMissingOptions } from "./client/missing-options.ts";
 import { RedisIdempotencyStore } from "./idempotency-store.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
 import { completeOptions, type RedisBackendOptions } from "./options.ts";
@@ -27,8 +28,10 @@ const GIVE_BACK_MS = 5_000;
  * @param source - One of two things.
  *   - A URL (`redis://` or `rediss://`) or options of ioredis. The backend then makes a client of
  *     its own, sets safe options over yours, and closes the client with itself.
- *   - A client of ioredis 5 or 6, `Redis` or `Cluster`. It is used as it is, and never closed. That
- *     it sends commands again after a reset (ioredis's default) costs time, never safety.
+ *   - A client of ioredis 5 or 6, `Redis` or `Cluster`. It is used as it is, and neither reset nor
+ *     closed. That it sends commands again after a reset (ioredis's default) costs time, never
+ *     safety. It needs options of its own to leave a server that hangs or was demoted: see
+ *     docs/redis-clients.md. A process warning (`LEASEHOLD_REDIS_CLIENT`) names what it lacks.
  * @param options - All have defaults; see `RedisBackendOptions`.
  * @throws `INVALID_ARGUMENT` for options out of bounds. A server that is out of reach is no error
  *   here: calls fail with `BACKEND_UNAVAILABLE` at their deadlines.
@@ -40,8 +43,9 @@ export function redisBackend(
   const { prefix, clock, random, ticketTtlMs, maxBatch } = completeOptions(options);
   const health = new Health(clock);
   const owned = !isClient(source);
+  if (!owned) warnOfMissingOptions(source);
   const client = owned ? makeClient(source, random) : source;
-  const connection = new Connection(client, { owned, clock, health });
+  const connection = new Connection(client, { owned, clock, random, health });
   const subscriber = new Subscriber({ source: client, clock, random, health });
   const changes = new Changes(subscriber);
   const pushes: GrantPushes = new GrantPushes({

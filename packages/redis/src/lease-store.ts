@@ -30,6 +30,11 @@ import {
 import { markKey, ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
 import { scripts, type Script } from "./scripts/script.ts";
 
+/** How long the release of a claim that nobody wants may take. */
+const TAKE_BACK_MS = 5_000;
+/** How long its mark stays at least. */
+const SHORTEST_MARK_MS = 60_000;
+
 export interface LeaseStoreOptions {
   readonly connection: Connection;
   readonly pushes: GrantPushes;
@@ -78,6 +83,9 @@ export class RedisLeaseStore implements LeaseStore {
       timeoutMs,
       decode: decodeStanding,
       wrote: ({ kind }) => kind !== "refused",
+      late: ({ kind }) => {
+        if (kind !== "refused") pushes.cameLate(owner, () => this.#takeBack(request));
+      },
     });
     if (reply.value.kind === "refused") return reply.value;
     const { isProof, ...place } = reply.value;
@@ -143,6 +151,15 @@ export class RedisLeaseStore implements LeaseStore {
 
   watch(resource: string, listener: ChangeListener): () => void {
     return this.#options.changes.watch(this.#options.keysOf(resource).changes, listener);
+  }
+
+  /** Rule R7: further copies of the acquire may be on their way, so the release leaves a mark. */
+  #takeBack({ resource, owner, ttlMs }: AcquireRequest): Promise<boolean> {
+    return this.release({
+      ...{ resource, owner },
+      timeoutMs: TAKE_BACK_MS,
+      departedForMs: Math.max(ttlMs, SHORTEST_MARK_MS),
+    });
   }
 
   async #renewBatch(batch: readonly Item[], timeoutMs: number): Promise<Answered[]> {

@@ -63,6 +63,7 @@ export class Session {
       backend.leases.onGrant({
         granted: (push) => this.#claims.get(push.owner)?.pushed(push.ticket) ?? false,
         lookAgain: () => this.renewals.askWaiting(),
+        knows: (owner) => this.#claims.has(owner),
       }),
       backend.onDegraded((degradation) => emit({ type: "degraded", backend: backend.name, ...degradation })),
       backend.onRestored((restoration) => emit({ type: "restored", backend: backend.name, ...restoration })),

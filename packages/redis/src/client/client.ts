@@ -9,7 +9,8 @@ export interface ScriptClient {
   evalsha(sha: string, keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
   eval(text: string, keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
   connect(): Promise<void>;
-  disconnect(): void;
+  /** With `reconnect`, as after a lost connection. */
+  disconnect(reconnect?: boolean): void;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
   off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
@@ -30,6 +31,8 @@ export interface SubscriberClient extends ScriptClient {
 export interface ClusterClient extends ScriptClient {
   readonly isCluster: boolean;
   nodes(role?: "all" | "master"): RedisClient[];
+  /** Asks the nodes which of them serves which slots. */
+  refreshSlotsCache?(callback?: (error?: Error | null) => void): void;
 }
 
 export function isCluster(client: RedisClient | ClusterClient): client is ClusterClient {
@@ -43,16 +46,18 @@ export function isClient(source: unknown): source is RedisClient | ClusterClient
 
 /**
  * The one door through which scripts reach the server. A server that does not know the script
- * (restarted, flushed, failed over) has executed nothing, so the script is sent again as text.
+ * (restarted, flushed, failed over) has executed nothing, so the script is sent again as text, if
+ * its caller still waits: after a long outage it could be a request of long ago.
  */
 export function runScript(
   client: ScriptClient,
   script: Script,
   keys: readonly string[],
   args: readonly string[],
+  isWanted: () => boolean = () => true,
 ): Promise<unknown> {
   return client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT") && isWanted())) throw error;
     return client.eval(script.text, keys.length, ...keys, ...args);
   });
 }

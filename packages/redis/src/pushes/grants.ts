@@ -4,7 +4,7 @@ import type { Subscriber } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * How many grants that nobody waits for are given back at a time. The others end with their ttl.
+ * How many claims that nobody waits for are given back at a time. The others end with their ttl.
  */
 const MOST_STRAYS = 64;
 
@@ -62,6 +62,17 @@ export class GrantPushes {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * An acquire that was given up has put a claim into the store after all. It is released, unless
+   * somebody here still wants it: the same owner may be asking again at this moment, and a release
+   * would take its claim. Without a listener nobody can tell.
+   */
+  cameLate(owner: string, release: () => Promise<unknown>): void {
+    const listeners = [...this.#listeners];
+    if (listeners.length > 0 && listeners.every((listener) => listener.knows?.(owner) === false))
+      this.#takeOut(owner, release);
+  }
+
   #opened(): void {
     const missed = this.#missed;
     // Between this opening and the next one there is a gap.
@@ -75,11 +86,15 @@ export class GrantPushes {
     if (push === undefined) return;
     // All listeners are asked, even after one knows: several coordinators may share this backend.
     const known = [...this.#listeners].map((listener) => listener.granted(push)).includes(true);
-    if (known || this.#strays.has(push.owner) || this.#strays.size >= MOST_STRAYS) return;
-    this.#strays.add(push.owner);
+    if (!known) this.#takeOut(push.owner, () => this.#giveBack(push));
+  }
+
+  #takeOut(owner: string, release: () => Promise<unknown>): void {
+    if (this.#strays.has(owner) || this.#strays.size >= MOST_STRAYS) return;
+    this.#strays.add(owner);
     // If this fails the claim ends with its ttl, since nobody renews it.
-    this.#giveBack(push)
+    release()
       .catch(() => {})
-      .finally(() => this.#strays.delete(push.owner));
+      .finally(() => this.#strays.delete(owner));
   }
 }
