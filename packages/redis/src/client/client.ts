@@ -24,6 +24,8 @@ export interface RedisClient extends ScriptClient {
 export interface SubscriberClient extends ScriptClient {
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
+  /** Answered also while subscribed. */
+  ping(): Promise<unknown>;
 }
 
 /** An ioredis `Cluster`: a client of a Redis Cluster. */

@@ -1,0 +1,79 @@
+import { within, type Clock, type Timer } from "@leasehold/core";
+
+/** How long nothing may be heard before a question is asked, in milliseconds. */
+const SILENCE_MS = 5_000;
+/** How long the answer may take. A longer pause of the server looks like a dead connection. */
+const ANSWER_MS = 3_000;
+
+export interface PulseOptions {
+  readonly clock: Clock;
+  /** Asks the server for an answer. Any will do, a refusal as well: it came over the connection. */
+  readonly ask: () => Promise<unknown>;
+  /** Whether anybody listens. Nothing is asked for nobody. */
+  readonly isNeeded: () => boolean;
+  /** Nothing answers. Called at most once. */
+  readonly deaf: () => void;
+}
+
+/**
+ * Whether a connection that only listens still can. A firewall that forgot the flow, or a peer that
+ * died without a word, closes nothing: silence is all there is, and silence is also what a quiet
+ * channel sounds like. So after some of it a question is asked. Whatever is heard counts as an
+ * answer. A deaf connection is found after 8 s at the latest, or 3 s after a doubt.
+ */
+export class Pulse {
+  readonly #options: PulseOptions;
+  #timer: Timer | undefined;
+  #isAsking = false;
+  #stopped = false;
+  /** Something was heard since this was last set to false. */
+  #heard = true;
+
+  constructor(options: PulseOptions) {
+    this.#options = options;
+    this.#arm();
+  }
+
+  /** Something came over the connection. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  /** There is a reason to ask now, rather than after a silence. */
+  doubt(): void {
+    if (!this.#isAsking && !this.#stopped) void this.#ask();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#heard = false;
+    this.#timer = this.#options.clock.schedule(SILENCE_MS, () => {
+      if (this.#heard || this.#isAsking || !this.#options.isNeeded()) this.#arm();
+      else void this.#ask().then(() => this.#arm());
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const { clock, ask, deaf } = this.#options;
+    this.#isAsking = true;
+    this.#heard = false;
+    const answered = ask().then(
+      () => this.heard(),
+      // What fails because the connection has ended is told by that.
+      () => this.heard(),
+    );
+    await within(answered, { clock, limitMs: ANSWER_MS }, () => {});
+    // After a blocked event loop timers run before sockets are read: the answer may be there
+    // already. An immediate runs after both.
+    if (!this.#heard) await new Promise(setImmediate);
+    this.#isAsking = false;
+    if (this.#heard || this.#stopped) return;
+    this.stop();
+    deaf();
+  }
+}
