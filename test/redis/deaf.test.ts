@@ -59,7 +59,7 @@ test("an observer has nothing to doubt by: its deaf connection is found by its s
   backend.leases.watch("seen", () => (looks += 1));
   await expect.poll(() => looks).toBe(1);
   deafen(proxy);
-  const joins = lockRequest("seen", { announce: true, queue: false });
+  const joins = lockRequest("seen", { announce: true, queue: false, ttlMs: 60_000 });
   await backend.leases.acquire(joins);
   await expect.poll(() => looks).toBe(2);
   expect(told).toEqual(["pushes-interrupted", "pushes-interrupted is over"]);

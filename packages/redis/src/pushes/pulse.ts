@@ -1,4 +1,4 @@
-import { within, type Clock, type Timer } from "@leasehold/core";
+import { elapsedMs, within, type Clock, type Instant, type Timer } from "@leasehold/core";
 
 /** How long nothing may be heard before a question is asked, in milliseconds. */
 const SILENCE_MS = 5_000;
@@ -26,17 +26,17 @@ export class Pulse {
   #timer: Timer | undefined;
   #isAsking = false;
   #stopped = false;
-  /** Something was heard since this was last set to false. */
-  #heard = true;
+  #heardAt: Instant;
 
   constructor(options: PulseOptions) {
     this.#options = options;
-    this.#arm();
+    this.#heardAt = options.clock.now();
+    this.#arm(SILENCE_MS);
   }
 
   /** Something came over the connection. */
   heard(): void {
-    this.#heard = true;
+    this.#heardAt = this.#options.clock.now();
   }
 
   /** There is a reason to ask now, rather than after a silence. */
@@ -49,30 +49,33 @@ export class Pulse {
     this.#timer?.cancel();
   }
 
-  #arm(): void {
+  #arm(delayMs: number): void {
     if (this.#stopped) return;
-    this.#heard = false;
-    this.#timer = this.#options.clock.schedule(SILENCE_MS, () => {
-      if (this.#heard || this.#isAsking || !this.#options.isNeeded()) this.#arm();
-      else void this.#ask().then(() => this.#arm());
+    const { clock, isNeeded } = this.#options;
+    this.#timer = clock.schedule(delayMs, () => {
+      const restMs = SILENCE_MS - elapsedMs(clock, this.#heardAt);
+      // Timers may fire a fraction of a millisecond before their time.
+      if (restMs >= 1) this.#arm(restMs);
+      else if (this.#isAsking || !isNeeded()) this.#arm(SILENCE_MS);
+      else void this.#ask().then(() => this.#arm(SILENCE_MS));
     });
   }
 
   async #ask(): Promise<void> {
     const { clock, ask, deaf } = this.#options;
     this.#isAsking = true;
-    this.#heard = false;
+    const before = this.#heardAt;
+    // What fails because the connection has ended is told by that.
     const answered = ask().then(
       () => this.heard(),
-      // What fails because the connection has ended is told by that.
       () => this.heard(),
     );
     await within(answered, { clock, limitMs: ANSWER_MS }, () => {});
     // After a blocked event loop timers run before sockets are read: the answer may be there
     // already. An immediate runs after both.
-    if (!this.#heard) await new Promise(setImmediate);
+    if (this.#heardAt === before) await new Promise(setImmediate);
     this.#isAsking = false;
-    if (this.#heard || this.#stopped) return;
+    if (this.#heardAt !== before || this.#stopped) return;
     this.stop();
     deaf();
   }
