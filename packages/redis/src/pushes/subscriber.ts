@@ -2,7 +2,7 @@ import { Backoff, sleep, within, type Clock, type Health, type Random, type Time
 import { isCluster, type ClusterClient, type RedisClient, type SubscriberClient } from "../client/client.ts";
 import { reconnectPace, safeOptions } from "../client/make-client.ts";
 import { socketOf } from "../client/socket.ts";
-import { Pulse } from "./pulse.ts";
+import { Hearing } from "./hearing.ts";
 import { Subscription, type ChannelListener } from "./subscription.ts";
 
 /** How long one attempt to connect, or to subscribe, may take. */
@@ -42,7 +42,7 @@ export class Subscriber {
   #client: SubscriberClient | undefined;
   #isConnected = false;
   /** Of the present connection, once it stands. */
-  #pulse: Pulse | undefined;
+  #hearing: Hearing | undefined;
   /** Ends what waits for the present connection, once that is dropped. */
   #dropping = new AbortController();
   #retrying: Timer | undefined;
@@ -78,7 +78,7 @@ export class Subscriber {
    * So the connection is not dropped for it, but asked at once.
    */
   doubt(): void {
-    this.#pulse?.doubt();
+    this.#hearing?.doubt();
   }
 
   close(): void {
@@ -115,7 +115,7 @@ export class Subscriber {
     client.on("end", () => this.#lost(client));
     client.on("message", (name: unknown, message: unknown) => {
       if (this.#client !== client) return;
-      this.#pulse?.heard();
+      this.#hearing?.heard();
       if (typeof name === "string" && typeof message === "string")
         for (const { listener } of this.#channels.get(name)?.subscriptions ?? []) listener.onMessage(message);
     });
@@ -150,7 +150,7 @@ export class Subscriber {
   #connected(client: SubscriberClient): void {
     if (this.#client !== client) return;
     this.#isConnected = true;
-    this.#pulse = new Pulse({
+    this.#hearing = new Hearing({
       clock: this.#options.clock,
       ask: () => client.ping(),
       isNeeded: () => this.#channels.size > 0,
@@ -232,8 +232,8 @@ export class Subscriber {
     const client = this.#client;
     this.#client = undefined;
     this.#isConnected = false;
-    this.#pulse?.stop();
-    this.#pulse = undefined;
+    this.#hearing?.stop();
+    this.#hearing = undefined;
     for (const channel of this.#channels.values()) channel.isOpen = false;
     this.#dropping.abort();
     this.#dropping = new AbortController();

@@ -5,7 +5,7 @@ const SILENCE_MS = 5_000;
 /** How long the answer may take. A longer pause of the server looks like a dead connection. */
 const ANSWER_MS = 3_000;
 
-export interface PulseOptions {
+export interface HearingOptions {
   readonly clock: Clock;
   /** Asks the server for an answer. Any will do, a refusal as well: it came over the connection. */
   readonly ask: () => Promise<unknown>;
@@ -21,14 +21,16 @@ export interface PulseOptions {
  * channel sounds like. So after some of it a question is asked. Whatever is heard counts as an
  * answer. A deaf connection is found after 8 s at the latest, or 3 s after a doubt.
  */
-export class Pulse {
-  readonly #options: PulseOptions;
+export class Hearing {
+  readonly #options: HearingOptions;
   #timer: Timer | undefined;
   #isAsking = false;
   #stopped = false;
+  /** How often something was heard, and when last. */
+  #heard = 0;
   #heardAt: Instant;
 
-  constructor(options: PulseOptions) {
+  constructor(options: HearingOptions) {
     this.#options = options;
     this.#heardAt = options.clock.now();
     this.#arm(SILENCE_MS);
@@ -36,6 +38,7 @@ export class Pulse {
 
   /** Something came over the connection. */
   heard(): void {
+    this.#heard += 1;
     this.#heardAt = this.#options.clock.now();
   }
 
@@ -64,7 +67,7 @@ export class Pulse {
   async #ask(): Promise<void> {
     const { clock, ask, deaf } = this.#options;
     this.#isAsking = true;
-    const before = this.#heardAt;
+    const before = this.#heard;
     // What fails because the connection has ended is told by that.
     const answered = ask().then(
       () => this.heard(),
@@ -73,9 +76,9 @@ export class Pulse {
     await within(answered, { clock, limitMs: ANSWER_MS }, () => {});
     // After a blocked event loop timers run before sockets are read: the answer may be there
     // already. An immediate runs after both.
-    if (this.#heardAt === before) await new Promise(setImmediate);
+    if (this.#heard === before) await new Promise(setImmediate);
     this.#isAsking = false;
-    if (this.#heardAt !== before || this.#stopped) return;
+    if (this.#heard !== before || this.#stopped) return;
     this.stop();
     deaf();
   }
