@@ -19,9 +19,9 @@ export type Confirmation =
 
 export interface ConfirmationsOptions {
   /** A connection of its own, to nobody else's disadvantage: WAIT blocks it. */
-  readonly connection: Connection;
+  readonly connection: Pick<Connection, "whenReady" | "explain"> & AsyncDisposable;
   /** The client of that connection. */
-  readonly client: RedisClient;
+  readonly client: Pick<RedisClient, "wait" | "on">;
   /** Renews over that connection. */
   readonly renew: LeaseStore["renew"];
   /** How many replicas must have a claim. */
@@ -74,8 +74,8 @@ export class Confirmations implements AsyncDisposable {
     return within(promise, { clock, limitMs, keepAlive: true }, () => this.#tooFew(ask));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#options.connection[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.connection[Symbol.asyncDispose]();
   }
 
   async #run(): Promise<void> {

@@ -43,7 +43,7 @@ interface Tracked extends ClaimRef {
 
 export interface ReplicatedLeaseStoreOptions {
   readonly store: LeaseStore;
-  readonly confirmations: Confirmations;
+  readonly confirmations: Pick<Confirmations, "confirm">;
   readonly clock: Clock;
 }
 
@@ -63,7 +63,7 @@ export interface ReplicatedLeaseStoreOptions {
  */
 export class ReplicatedLeaseStore implements LeaseStore {
   readonly #store: LeaseStore;
-  readonly #confirmations: Confirmations;
+  readonly #confirmations: Pick<Confirmations, "confirm">;
   readonly #clock: Clock;
   readonly #claims = new Map<string, Tracked>();
   readonly #listeners = new Set<GrantListener>();
