@@ -1,6 +1,7 @@
 import { redisBackend } from "@leasehold/redis";
 import { startFaultProxy, type FaultProxy } from "@leasehold/testing";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
+import { Redis as Redis5 } from "ioredis-5";
 import { expect, test } from "vitest";
 
 import { ownRedis } from "./own-redis.ts";
@@ -9,12 +10,13 @@ import { lockRequest, ticketOf } from "./requests.ts";
 const { server, admin } = await ownRedis();
 
 /** A client whose second connection, on which the backend listens, takes the way over the proxy. */
-function listensThrough(proxy: FaultProxy): Redis & Disposable {
-  const client = new Redis(server.url);
-  const duplicate = client.duplicate.bind(client);
-  client.duplicate = ((options: object) =>
-    duplicate({ ...options, port: proxy.port, host: proxy.host })) as typeof client.duplicate;
-  return Object.assign(client, { [Symbol.dispose]: () => client.disconnect() });
+function listensThrough(proxy: FaultProxy, client: Redis | Redis5 = new Redis(server.url)) {
+  const duplicate = client.duplicate.bind(client) as (options: RedisOptions) => Redis;
+  const through = (options: object): Redis => duplicate({ ...options, port: proxy.port, host: proxy.host });
+  return Object.assign(client as Redis, {
+    duplicate: through as Redis["duplicate"],
+    [Symbol.dispose]: () => client.disconnect(),
+  });
 }
 
 /** From now on the present connection hears nothing. One that is made anew does. */
@@ -67,9 +69,14 @@ test("an observer has nothing to doubt by: its deaf connection is found by its s
   await expect.poll(() => looks).toBe(3);
 });
 
-test("a claim that its own renewal grants is pushed to nobody, and costs one question", async () => {
+test.each<[name: string, make: () => Redis | Redis5]>([
+  ["ioredis 5", () => new Redis5(server.url)],
+  ["ioredis 6", () => new Redis(server.url)],
+  ["ioredis 6, RESP2", () => new Redis(server.url, { protocol: 2 })],
+  ["ioredis 6, RESP3", () => new Redis(server.url, { replyMapping: "resp3" })],
+])("%s: a claim that its own renewal grants is pushed to nobody, and costs a question", async (_, make) => {
   await using proxy = await startFaultProxy({ target: server.address });
-  using client = listensThrough(proxy);
+  using client = listensThrough(proxy, make());
   await using backend = redisBackend(client);
   const told: string[] = [];
   backend.onDegraded(({ reason }) => told.push(reason));

@@ -1,6 +1,7 @@
 import { createCoordinator, type Backend } from "@leasehold/core";
 import { redisBackend } from "@leasehold/redis";
 import { Redis } from "ioredis";
+import { Redis as Redis5 } from "ioredis-5";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 
 import { replicatedRedisForThisFile } from "../servers/replicas.ts";
@@ -113,8 +114,12 @@ describe("what is told of it", () => {
     expect(about(heard)).toEqual(["may-split-brain", "may-split-brain is over"]);
   });
 
-  test("a client that was handed in, and is connected already, is looked at, too", async () => {
-    const client = new Redis(servers.master.url);
+  test.each<[name: string, make: () => Redis | Redis5]>([
+    ["ioredis 5", () => new Redis5(servers.master.url)],
+    ["ioredis 6", () => new Redis(servers.master.url)],
+    ["ioredis 6, RESP3", () => new Redis(servers.master.url, { replyMapping: "resp3" })],
+  ])("%s, handed in and connected already, is looked at, too", async (_, make) => {
+    const client = make();
     await client.ping();
     await using backend = redisBackend(client);
     const heard = heardFrom(backend);

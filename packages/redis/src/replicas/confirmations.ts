@@ -12,7 +12,7 @@ const WRITE_MS = 1_000;
 export type Confirmation =
   /** The claim is on so many replicas, and lives from then. */
   | { readonly kind: "confirmed"; readonly validFrom: Instant }
-  /** The store has no such claim any more. */
+  /** The store has no such claim any more, or an operator has evicted it. */
   | { readonly kind: "gone" }
   /** It may be on too few. `says`: how many, or why that is not known. */
   | { readonly kind: "short"; readonly says: string };
@@ -107,9 +107,9 @@ export class Confirmations implements AsyncDisposable {
     if (losses !== this.#losses) throw new LeaseholdError("OUTCOME_UNKNOWN", "The connection was lost.");
     asks.forEach((ask, at) => {
       const answer = answers[at];
-      if (answer === undefined || answer.kind === "gone") return ask.answer({ kind: "gone" });
+      if (answer === undefined || answer.kind === "gone" || answer.kind === "evicted")
+        return ask.answer({ kind: "gone" });
       if (answer.kind === "unanswered") return ask.answer({ kind: "short", says: answer.error.message });
-      if (answer.kind === "evicted") return ask.answer({ kind: "short", says: "The claim was evicted." });
       ask.reached = reached;
       if (reached >= replicas) {
         health.restored("refusing", this);

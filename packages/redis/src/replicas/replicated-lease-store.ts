@@ -53,7 +53,8 @@ export interface ReplicatedLeaseStoreOptions {
  *
  * - as the answer to an acquire: the answer waits.
  * - as a push: the push waits.
- * - found by a renewal: the answer says that the claim still waits, and a push follows.
+ * - found by a renewal: the answer waits for half of its time. Then it says that the claim still
+ *   waits, and a push follows.
  *
  * A grant that is on too few replicas is withdrawn, since it keeps others from the name while it is
  * no use to anybody. The acquire then fails, and core may ask again with the same owner; a waiting
@@ -93,8 +94,8 @@ export class ReplicatedLeaseStore implements LeaseStore {
     if (reply.kind === "refused") this.#claims.delete(owner);
     if (reply.kind !== "granted" || claim.confirmed === reply.ticket) return reply;
     const leftMs = (): number => Math.max(1, timeoutMs - elapsedMs(this.#clock, startedAt));
-    // Half of the time for the replicas; the rest is for the withdrawal.
-    const settling = this.#settle(claim, reply.ticket, leftMs() / 2, () => leftMs());
+    // The rest of the time is for the withdrawal.
+    const settling = this.#settle(claim, reply.ticket, leftMs() * 0.8, leftMs);
     const bound = { clock: this.#clock, limitMs: leftMs(), keepAlive: true };
     const outcome = await within<Outcome, Outcome>(settling, bound, () => {
       return { kind: "unknown", says: "The replicas did not answer in time." };
@@ -109,9 +110,12 @@ export class ReplicatedLeaseStore implements LeaseStore {
   }
 
   async renew(requests: readonly RenewRequest[], options: CallOptions): Promise<RenewAnswer[]> {
+    const startedAt = this.#clock.now();
     const answers = await this.#store.renew(requests, options);
-    // A renewal waits for nobody: the claims that are held share its answer.
-    return requests.map((request, at) => this.#renewed(request, answers[at] ?? { kind: "gone" }));
+    // Claims that are held share this answer. So they never wait for all of their time.
+    const leftMs = Math.max(0, options.timeoutMs / 2 - elapsedMs(this.#clock, startedAt));
+    const silence: RenewAnswer = { kind: "unanswered", error: new Error("The store gave no answer.") };
+    return Promise.all(requests.map((request, at) => this.#renewed(request, answers[at] ?? silence, leftMs)));
   }
 
   release(request: ReleaseRequest): Promise<boolean> {
@@ -140,12 +144,22 @@ export class ReplicatedLeaseStore implements LeaseStore {
     return this.#store.watch(resource, listener);
   }
 
-  #renewed({ resource, owner, ticket, ttlMs }: RenewRequest, answer: RenewAnswer): RenewAnswer {
+  async #renewed(request: RenewRequest, answer: RenewAnswer, limitMs: number): Promise<RenewAnswer> {
+    const { resource, owner, ticket, ttlMs } = request;
     const claim = this.#claims.get(owner);
     if (answer.kind === "gone") this.#claims.delete(owner);
     if (answer.kind !== "renewed" || !answer.granted || claim?.confirmed === ticket) return answer;
-    // One that is not known is being withdrawn, or was.
-    if (claim !== undefined) void this.#announce(claim, { resource: resource.name, owner, ticket });
+    const bound = { clock: this.#clock, limitMs };
+    const outcome =
+      claim &&
+      (await within(
+        this.#announce(claim, { resource: resource.name, owner, ticket }),
+        bound,
+        () => undefined,
+      ));
+    if (outcome?.kind === "confirmed") return { ...answer, validFrom: outcome.validFrom };
+    if (outcome?.kind === "gone" || outcome?.kind === "withdrawn") return { kind: "gone" };
+    // It is not known yet. A claim that nobody knows here is being withdrawn, or was.
     return { ...answer, granted: false, aheadMs: ttlMs };
   }
 
@@ -158,14 +172,16 @@ export class ReplicatedLeaseStore implements LeaseStore {
   }
 
   /** Passes on a grant to a waiting claim, if it can be confirmed. */
-  async #announce(claim: Tracked, push: GrantPush): Promise<void> {
-    if (claim.settling?.ticket === push.ticket) return;
+  async #announce(claim: Tracked, push: GrantPush): Promise<Outcome> {
+    const { resource, owner, settling } = claim;
+    // Whoever began to find out tells of it.
+    if (settling?.ticket === push.ticket) return settling.outcome;
     const outcome = await this.#settle(claim, push.ticket, CONFIRM_MS, () => WITHDRAW_MS);
     if (outcome.kind === "withdrawn") this.#lookAgain();
-    if (outcome.kind !== "confirmed" || this.#claims.get(push.owner) !== claim || this.#tell(push)) return;
-    // Nobody waits for it any more. If this fails it ends with its ttl.
-    const { resource, owner } = claim;
-    await this.release({ resource, owner, timeoutMs: WITHDRAW_MS }).catch(() => false);
+    // Nobody waits for it any more? Then it is given back. If that fails it ends with its ttl.
+    if (outcome.kind === "confirmed" && this.#claims.get(owner) === claim && !this.#tell(push))
+      await this.release({ resource, owner, timeoutMs: WITHDRAW_MS }).catch(() => false);
+    return outcome;
   }
 
   /** Confirms a grant, or withdraws it. Never rejects. */
