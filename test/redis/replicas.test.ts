@@ -4,6 +4,7 @@ import { Cluster, Redis } from "ioredis";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 
 import { replicatedRedisForThisFile } from "../servers/replicas.ts";
+import { waitUntil } from "../servers/wait-until.ts";
 import { lockRequest, ticketOf } from "./requests.ts";
 
 const servers = await replicatedRedisForThisFile();
@@ -18,7 +19,7 @@ afterAll(() => {
 
 beforeEach(async ({ skip }) => {
   if (!servers.canSabotage) skip("the servers come from the environment, and are not ours to break");
-  await expect.poll(() => master.info("replication")).toMatch(/state=online/);
+  await waitUntil("the replica is online", async () => /state=online/.test(await master.info("replication")));
   await master.flushall();
   await master.wait(1, 5_000);
 });

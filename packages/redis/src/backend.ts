@@ -34,7 +34,8 @@ const GIVE_BACK_MS = 5_000;
  *     it sends commands again after a reset (ioredis's default) costs time, never safety.
  * @param options - All have defaults; see `RedisBackendOptions`.
  * @throws `INVALID_ARGUMENT` for options out of bounds, and for `replicas` with a Cluster. A server
- *   that is out of reach is no error here: calls fail with `BACKEND_UNAVAILABLE` at their deadlines.
+ *   that is out of reach is no error here: calls fail with `BACKEND_UNAVAILABLE` at their
+ *   deadlines.
  */
 export function redisBackend(
   source: string | RedisOptions | RedisClient | ClusterClient,

@@ -24,10 +24,10 @@ export interface RedisBackendOptions {
    * not get there in time is withdrawn, and the call fails with `BACKEND_UNAVAILABLE` ("It reached
    * 0 of 1 replicas."). So a failover to one of these replicas forgets no grant.
    *
-   * It costs a third connection, and for each grant two more round trips, one of them (`WAIT`) as long
-   * as the replicas take. It covers the grants of leases: neither their renewals, nor idempotency records. It
-   * does not bound the overlap with a partitioned master: see `min-replicas-to-write` in
-   * docs/operations.md. Not for a Cluster.
+   * It costs a third connection, and for each grant two more round trips, one of them (`WAIT`) as
+   * long as the replicas take. It covers the grants of leases: neither their renewals, nor
+   * idempotency records. It does not bound the overlap with a partitioned master: see
+   * `min-replicas-to-write` in docs/operations.md. Not for a Cluster.
    */
   readonly replicas?: number;
 }

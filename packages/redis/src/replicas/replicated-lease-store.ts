@@ -37,7 +37,7 @@ interface Tracked extends ClaimRef {
   readonly ttlMs: number;
   /** The ticket with which it is known to be on the replicas. */
   confirmed?: bigint;
-  /** What is being found out at this moment. One claim is confirmed, or withdrawn, once at a time. */
+  /** What is being found out now. One claim is confirmed, or withdrawn, once at a time. */
   settling?: { readonly ticket: bigint; readonly outcome: Promise<Outcome> };
 }
 
