@@ -18,7 +18,8 @@ const control = new Redis({ host, port, lazyConnect: true });
 const ways: AsyncDisposable[] = [];
 
 beforeEach(({ skip }) => {
-  if (group === undefined) skip("Sentinel needs servers that are processes of this host");
+  if (group === undefined)
+    skip("redis-server is not on PATH, and Sentinel needs servers that are processes of this host");
 });
 afterAll(async () => {
   control.disconnect();

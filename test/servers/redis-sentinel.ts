@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { findProgram } from "./find-program.ts";
 import { freePort } from "./free-port.ts";
-import type { Address, ManagedServer, Rung, ServerRecipe } from "./managed-server.ts";
+import type { Address, ManagedServer, ServerRecipe } from "./managed-server.ts";
 import { answersPing, redisKind, redisRecipe } from "./redis.ts";
-import { climb } from "./rung.ts";
 import { ServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -23,20 +23,15 @@ export interface RedisSentinel extends AsyncDisposable {
 const name = "main";
 
 /**
- * Starts them as processes, for Sentinel tells addresses that clients must reach. Undefined on
- * rungs that have no processes.
+ * Starts them as processes whatever the rung, for Sentinel tells addresses that clients must reach.
+ * Undefined where the program is not on this machine.
  */
 export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
-  const rung = await climb<Rung | undefined>(redisKind(), {
-    urls: () => undefined,
-    docker: async () => undefined,
-    path: async (found) => found,
-  });
-  if (rung === undefined) return undefined;
+  if (findProgram(redisKind().program) === undefined) return undefined;
   const [masterPort, replicaPort, sentinelPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const started: ServerProcess[] = [];
   const start = async (recipe: ServerRecipe): Promise<ServerProcess> => {
-    const server = await ServerProcess.start(recipe, rung);
+    const server = await ServerProcess.start(recipe, "path");
     started.push(server);
     return server;
   };

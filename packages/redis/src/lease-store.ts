@@ -87,6 +87,8 @@ export class RedisLeaseStore implements LeaseStore {
         if (kind !== "refused") pushes.cameLate(owner, () => this.#takeBack(request));
       },
     });
+    if (reply.value.kind === "queued") pushes.queued(owner);
+    else pushes.forget(owner);
     if (reply.value.kind === "refused") return reply.value;
     const { isProof, ...place } = reply.value;
     const acknowledged = { ...place, ttlMs, validFrom: isProof ? reply.validFrom : nothingProved };
@@ -113,7 +115,8 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
-    const { connection, keysOf } = this.#options;
+    const { connection, keysOf, pushes } = this.#options;
+    pushes.forget(request.owner);
     const keys = keysOf(request.resource.name);
     const { value: removed, resent } = await connection.call({
       script: scripts.release,
@@ -163,7 +166,7 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async #renewBatch(batch: readonly Item[], timeoutMs: number): Promise<Answered[]> {
-    const { connection, keysOf } = this.#options;
+    const { connection, keysOf, pushes } = this.#options;
     const keys: string[] = [];
     const args: string[] = [];
     for (const { request } of batch) {
@@ -178,9 +181,12 @@ export class RedisLeaseStore implements LeaseStore {
     try {
       const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode, wrote });
       return reply.value.map(([{ request, at }, renewal]) => {
-        const { ticket, ttlMs, resource } = request;
-        if (renewal.kind === "renewed")
+        const { owner, ticket, ttlMs, resource } = request;
+        if (renewal.kind === "gone" || renewal.kind === "evicted") pushes.forget(owner);
+        if (renewal.kind === "renewed") {
+          if (renewal.granted) pushes.found(owner);
           return { at, answer: { ...renewal, ticket, ttlMs, validFrom: reply.validFrom } };
+        }
         if (renewal.kind !== "failed") return { at, answer: renewal };
         const error = connection.explain(renewal.error, keysOf(resource.name).base, scripts.renew);
         return { at, answer: { kind: "unanswered", error } };

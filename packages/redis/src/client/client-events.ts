@@ -1,16 +1,16 @@
 import { isCluster, type ClusterClient, type RedisClient, type ScriptClient } from "./client.ts";
 
-/** What a client tells of its connections. */
+/** What a client tells of its connections. Each listener hears what it asks for. */
 export interface ClientListener {
   /** An attempt to connect begins. */
-  connecting(): void;
-  ready(): void;
-  closed(): void;
+  connecting?(): void;
+  ready?(): void;
+  closed?(): void;
   /** It will not connect again by itself. */
-  ended(): void;
-  failed(error: unknown): void;
+  ended?(): void;
+  failed?(error: unknown): void;
   /** A Cluster lost the connection to one of its nodes, without closing. */
-  nodeLost(): void;
+  nodeLost?(): void;
 }
 
 /**
@@ -25,11 +25,11 @@ class ClientEvents {
   constructor(client: RedisClient | ClusterClient) {
     this.#client = client;
     this.#handlers = [
-      ["connecting", () => this.#tell((listener) => listener.connecting())],
-      ["ready", () => this.#tell((listener) => listener.ready())],
-      ["close", () => this.#tell((listener) => listener.closed())],
-      ["end", () => this.#tell((listener) => listener.ended())],
-      ["error", (error: unknown) => this.#tell((listener) => listener.failed(error))],
+      ["connecting", () => this.#tell((listener) => listener.connecting?.())],
+      ["ready", () => this.#tell((listener) => listener.ready?.())],
+      ["close", () => this.#tell((listener) => listener.closed?.())],
+      ["end", () => this.#tell((listener) => listener.ended?.())],
+      ["error", (error: unknown) => this.#tell((listener) => listener.failed?.(error))],
       ["+node", (node: unknown) => (node as ScriptClient).on("close", this.#nodeLost)],
     ];
   }
@@ -53,7 +53,7 @@ class ClientEvents {
     return isCluster(this.#client) ? this.#client.nodes() : [];
   }
 
-  readonly #nodeLost = (): void => this.#tell((listener) => listener.nodeLost());
+  readonly #nodeLost = (): void => this.#tell((listener) => listener.nodeLost?.());
 
   #tell(what: (listener: ClientListener) => void): void {
     for (const listener of [...this.#listeners]) what(listener);

@@ -17,14 +17,20 @@ export interface ScriptClient {
 
 /** An ioredis `Redis`: a client of one server, or of the master that Sentinel names. */
 export interface RedisClient extends ScriptClient {
-  /** A second client of the same server. This package makes one to subscribe on. */
-  duplicate(options?: object): SubscriberClient;
+  /**
+   * A second client of the same server. This package makes one to subscribe on, and one to wait on.
+   */
+  duplicate(options?: object): RedisClient & SubscriberClient;
+  info(section: string): Promise<unknown>;
+  wait(replicas: number, timeoutMs: number): Promise<unknown>;
 }
 
 /** What this package needs of the client that it subscribes on. */
 export interface SubscriberClient extends ScriptClient {
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
+  /** Answered also while subscribed. */
+  ping(): Promise<unknown>;
 }
 
 /** An ioredis `Cluster`: a client of a Redis Cluster. */

@@ -25,6 +25,8 @@ export class GrantPushes {
   readonly #giveBack: GrantPushesOptions["giveBack"];
   readonly #listeners = new Set<GrantListener>();
   readonly #strays = new Set<string>();
+  /** Owners of claims that wait in a line, and whose grant was not pushed yet. */
+  readonly #awaited = new Set<string>();
   #inbox: Subscription | undefined;
   /** A claim may have joined the line, or may have been granted, while nothing was heard. */
   #missed = false;
@@ -73,6 +75,21 @@ export class GrantPushes {
       this.#takeOut(owner, release);
   }
 
+  /** The claim waits in a line: its grant is to be pushed. */
+  queued(owner: string): void {
+    this.#awaited.add(owner);
+  }
+
+  /** The claim does not wait any more: granted by an answer, released or dead. */
+  forget(owner: string): void {
+    this.#awaited.delete(owner);
+  }
+
+  /** A renewal found the claim granted. If no push said so, pushes may not be heard at all. */
+  found(owner: string): void {
+    if (this.#awaited.delete(owner)) this.#subscriber.doubt();
+  }
+
   #opened(): void {
     const missed = this.#missed;
     // Between this opening and the next one there is a gap.
@@ -84,6 +101,7 @@ export class GrantPushes {
   #receive(message: string): void {
     const push = decodePush(message);
     if (push === undefined) return;
+    this.#awaited.delete(push.owner);
     // All listeners are asked, even after one knows: several coordinators may share this backend.
     const known = [...this.#listeners].map((listener) => listener.granted(push)).includes(true);
     if (!known) this.#takeOut(push.owner, () => this.#giveBack(push));
