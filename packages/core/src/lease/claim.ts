@@ -45,7 +45,7 @@ export class Claim implements ClaimRef {
   readonly ttlMs: number;
   /** An acquire of this owner was unanswered or resent: a copy may still arrive (rule R7). */
   unclean = false;
-  /** An acquire of this owner is on its way. */
+  /** An acquire of this owner is on its way: nothing is known of what it does. */
   inFlight = false;
   /** How long those ahead may live on without renewing, at most, as of the last acknowledgement. */
   aheadMs = 0;
@@ -58,6 +58,7 @@ export class Claim implements ClaimRef {
   #ticket: bigint | null = null;
   #pushedTicket: bigint | null = null;
   #firstSentAt: Instant | null = null;
+  #heardOf = false;
 
   constructor(
     { resource, owner, ttlMs }: Pick<AcquireRequest, "resource" | "owner" | "ttlMs">,
@@ -79,6 +80,14 @@ export class Claim implements ClaimRef {
   /** The ticket, once the store has answered; the fencing token of the lease. */
   get ticket(): bigint | null {
     return this.#ticket;
+  }
+
+  /**
+   * Whether there is reason to think that the store has, or had, this claim: it said so, or a
+   * request went unanswered that may have been written.
+   */
+  get mayHaveJoined(): boolean {
+    return this.#heardOf || this.unclean;
   }
 
   /** When it is to be renewed, on the monotonic clock, in milliseconds. */
@@ -118,6 +127,7 @@ export class Claim implements ClaimRef {
   /** An acquire request was answered. */
   answered(reply: Granted | Queued): void {
     this.inFlight = false;
+    this.#heardOf = true;
     if (reply.resent === true) this.unclean = true;
     if (this.#phase === "over") return;
     if (this.#phase === "held") {
@@ -141,6 +151,7 @@ export class Claim implements ClaimRef {
   /** The store pushed a grant of `ticket`. Answers whether this claim may still use it. */
   pushed(ticket: bigint): boolean {
     if (this.#phase === "over") return false;
+    this.#heardOf = true;
     if (this.#phase === "held") return true;
     if (this.#pushedTicket === null || ticket > this.#pushedTicket) this.#pushedTicket = ticket;
     if (this.#phase === "joining" && this.#ticket === null && this.#firstSentAt !== null) {
