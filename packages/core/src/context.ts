@@ -60,10 +60,8 @@ export class Context {
 
   /** Notes work that `close` waits for, within its grace. Its failure is its caller's affair. */
   attend(work: Promise<unknown>): void {
-    const settled: Promise<boolean> = work.then(
-      () => this.#attended.delete(settled),
-      () => this.#attended.delete(settled),
-    );
+    const settle = (): void => void this.#attended.delete(settled);
+    const settled: Promise<void> = work.then(settle, settle);
     this.#attended.add(settled);
   }
 

@@ -17,16 +17,22 @@ export class Turns {
     this.#atOnce = atOnce;
   }
 
-  /** Runs `work`: within this call, if there is room. Settles as the work does. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running < this.#atOnce) this.#running += 1;
-    // Whoever ends hands its turn on, so nobody can come in between.
-    else await new Promise<void>((go, fail) => this.#waiting.add({ go, fail }));
-    try {
-      return await work();
-    } finally {
-      this.#handOn();
-    }
+  /** Runs `work`: within this call, if there is room. Settles as the work does; it must not throw. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.#atOnce) return this.#runLater(work);
+    this.#running += 1;
+    return this.#follow(work());
+  }
+
+  async #runLater<T>(work: () => Promise<T>): Promise<T> {
+    await new Promise<void>((go, fail) => this.#waiting.add({ go, fail }));
+    // Whoever ended handed its turn on, so nobody came in between.
+    return this.#follow(work());
+  }
+
+  #follow<T>(work: Promise<T>): Promise<T> {
+    work.then(this.#handOn, this.#handOn);
+    return work;
   }
 
   /** Whoever still waits for its turn does not get one. What runs goes on. */
@@ -35,10 +41,10 @@ export class Turns {
     this.#waiting.clear();
   }
 
-  #handOn(): void {
+  readonly #handOn = (): void => {
     const [next] = this.#waiting;
     if (next === undefined) return void (this.#running -= 1);
     this.#waiting.delete(next);
     next.go();
-  }
+  };
 }
