@@ -105,7 +105,7 @@ export function eventSink(listener?: EventListener): EventListener {
       const published = channel(`leasehold:${event.type}`);
       if (published.hasSubscribers) published.publish(event);
       // The type says void, which lets an async function in.
-      const result: unknown = listener?.(event);
+      const result = listener?.(event) as unknown;
       if (result instanceof Promise) result.catch(warn);
     } catch (error) {
       warn(error);

@@ -37,7 +37,11 @@ export interface Clock {
  * forward of the wall clock ages every lease: a safe loss, never a double hold.
  */
 export function elapsedMs(clock: Clock, start: Instant): number {
-  const now = clock.now();
+  return elapsedAtMs(clock.now(), start);
+}
+
+/** The same, as seen at `now`. */
+export function elapsedAtMs(now: Instant, start: Instant): number {
   return Math.max(now.monoMs - start.monoMs, now.wallMs - start.wallMs);
 }
 

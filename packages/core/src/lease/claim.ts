@@ -95,9 +95,13 @@ export class Claim implements ClaimRef {
     return this.#belief.dueMs;
   }
 
-  /** Milliseconds until the local deadline, by the clocks at this look; not above 0: it is over. */
-  remainingMs(): number {
-    return this.#phase === "over" ? 0 : this.#belief.remainingMs;
+  /**
+   * Milliseconds until the local deadline, by the clocks at this look, or as seen at `now`; not
+   * above 0: it is over.
+   */
+  remainingMs(now?: Instant): number {
+    if (this.#phase === "over") return 0;
+    return now === undefined ? this.#belief.remainingMs : this.#belief.remainingAtMs(now);
   }
 
   /**

@@ -30,12 +30,14 @@ export class RenewalLoop {
   #timerAtMs = Infinity;
   /** No deadline is before this, on the monotonic clock. */
   #alarmAtMs = Infinity;
+  /** Between two events, deadlines are looked at for a fifth of the time at most. */
+  #notAgainBeforeMs = -Infinity;
 
   constructor(context: Context, observer: RenewalObserver) {
     this.#context = context;
     this.#observer = observer;
     context.announcer.onEach(() => {
-      if (this.#nowMs() >= this.#alarmAtMs) this.#endBeliefs();
+      if (this.#nowMs() >= Math.max(this.#alarmAtMs, this.#notAgainBeforeMs)) this.#endBeliefs();
     });
   }
 
@@ -128,15 +130,17 @@ export class RenewalLoop {
   #endBeliefs(): void {
     this.#context.announcer.before(() => {
       for (;;) {
-        const nowMs = this.#nowMs();
+        const now = this.#context.clock.now();
         const passed: { readonly claim: Claim; readonly remainingMs: number }[] = [];
         this.#alarmAtMs = Infinity;
         for (const claim of this.#entries.keys()) {
           if (claim.phase !== "held") continue;
-          const remainingMs = claim.remainingMs();
+          const remainingMs = claim.remainingMs(now);
           if (remainingMs <= 0) passed.push({ claim, remainingMs });
-          else this.#alarmAtMs = Math.min(this.#alarmAtMs, nowMs + remainingMs);
+          else this.#alarmAtMs = Math.min(this.#alarmAtMs, now.monoMs + remainingMs);
         }
+        const endedMs = this.#nowMs();
+        this.#notAgainBeforeMs = endedMs + 4 * (endedMs - now.monoMs);
         if (passed.length === 0) return;
         passed.sort((a, b) => a.remainingMs - b.remainingMs);
         for (const { claim } of passed) claim.isHeld();
