@@ -15,6 +15,21 @@ const whyLost: Readonly<Record<LossReason, string>> = {
   released: "was released",
 };
 
+/**
+ * An error that a timer or an answer brings about, not a call: its stack would say nothing. To take
+ * it is most of the time that a loss takes, and ten thousand may be lost at one deadline.
+ */
+function withoutStack<T extends Error>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  // It may be frozen: then the stack is taken.
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return make();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+  }
+}
+
 /** What a lease was acquired for: a recipe and a name. */
 export interface LeaseOrigin {
   readonly recipe: string;
@@ -127,7 +142,7 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   }
 
   lost(reason: LossReason): void {
-    this.#loss = this.#lostError(reason, whyLost[reason]);
+    this.#loss = withoutStack(() => this.#lostError(reason, whyLost[reason]));
     this.#session.forget(this.claim);
     // The signal first: whoever hears the event may take its time. But what the signal sets off,
     // such as a release, is told after it.
