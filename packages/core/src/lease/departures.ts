@@ -86,7 +86,7 @@ export class Departures {
       withinMs: claim.ttlMs,
       // Meanwhile it may turn out that nothing was written. And a store that refuses, or a client
       // that is closed for good, does so again.
-      isPassing: (error) => isOutage(error) && (claim.mayHaveJoined || claim.inFlight),
+      isPassing: (error) => isOutage(error) && !error.permanent && (claim.mayHaveJoined || claim.inFlight),
     }).catch(() => undefined);
   }
 }
