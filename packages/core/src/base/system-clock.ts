@@ -47,8 +47,8 @@ function faked(): { readonly timers: boolean; readonly mono: boolean; readonly w
  *
  * - Timers, and at least one clock: the faked time counts, and the other clock follows the faked
  *   one.
- * - Timers alone, or clocks alone: a faked time that nobody moves on, or whose timers never fire, is
- *   none to live by. All are the real ones.
+ * - Timers alone, or clocks alone: a faked time that nobody moves on, or whose timers never fire,
+ *   is none to live by. All are the real ones.
  */
 export const systemClock: Clock = {
   now: () => {

@@ -17,7 +17,7 @@ export class Turns {
     this.#atOnce = atOnce;
   }
 
-  /** Runs `work`: within this call, if there is room. Settles as the work does; it must not throw. */
+  /** Runs `work`, within this call if there is room. Settles as the work does. */
   run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#atOnce) return this.#runLater(work);
     this.#running += 1;

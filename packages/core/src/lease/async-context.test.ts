@@ -5,6 +5,9 @@ import { beforeEach, expect, it } from "vitest";
 
 import { createCoordinator, type Coordinator, type CoordinatorOptions } from "../coordinator.ts";
 import type { Backend } from "../contract/backend.ts";
+import type { CallOptions } from "../contract/call-options.ts";
+import type { BeginRequest } from "../contract/idempotency-store.ts";
+import type { AcquireRequest, ReleaseRequest, RenewRequest } from "../contract/lease-store.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";
 
 const ttlMs = 3_000;
@@ -36,11 +39,16 @@ function open(options: Partial<CoordinatorOptions> = {}): { coordinator: Coordin
     ...backend,
     leases: {
       ...leases,
-      acquire: noted("acquire", leases.acquire),
-      renew: noted("renew", leases.renew),
-      release: noted("release", leases.release),
+      acquire: noted("acquire", (request: AcquireRequest) => leases.acquire(request)),
+      renew: noted("renew", (requests: readonly RenewRequest[], options: CallOptions) =>
+        leases.renew(requests, options),
+      ),
+      release: noted("release", (request: ReleaseRequest) => leases.release(request)),
     },
-    idempotency: { ...idempotency, begin: noted("begin", idempotency.begin) },
+    idempotency: {
+      ...idempotency,
+      begin: noted("begin", (request: BeginRequest) => idempotency.begin(request)),
+    },
     [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
   };
   const onEvent: CoordinatorOptions["onEvent"] = (event) =>
