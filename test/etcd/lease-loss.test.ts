@@ -1,4 +1,10 @@
-import { createCoordinator, isLeaseholdError, LeaseLostError, type Coordinator } from "@leasehold/core";
+import {
+  createCoordinator,
+  LeaseLostError,
+  type Coordinator,
+  type EventListener,
+  type LeaseholdEvent,
+} from "@leasehold/core";
 import { etcdBackend } from "@leasehold/etcd";
 import { Etcd3 } from "etcd3";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
@@ -14,9 +20,9 @@ afterAll(() => etcd.close());
 
 const ttlMs = 3_000;
 
-function coordinate(options: { minTtlMs?: number } = {}): Coordinator {
-  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000, ...options });
-  const coordinator = createCoordinator({ backend, ttlMs });
+function coordinate(options: { onEvent?: EventListener } = {}): Coordinator {
+  const backend = etcdBackend({ hosts }, { minTtlMs: 1_000 });
+  const coordinator = createCoordinator({ backend, ttlMs, ...options });
   onTestFinished(() => coordinator.close());
   return coordinator;
 }
@@ -51,22 +57,23 @@ test("a revoked lease that nothing has told of yet: the next acquire is granted 
   expect(lease.remainingMs).toBeGreaterThan(ttlMs / 2);
 });
 
-test("a waiter whose lease was revoked is told at once, by the watch, and never granted", async () => {
-  const [a, b] = [coordinate(), coordinate()];
+test("a waiter whose lease was revoked is told at once, by the watch, and joins again", async () => {
+  const events: LeaseholdEvent[] = [];
+  const [a, b] = [coordinate(), coordinate({ onEvent: (event) => events.push(event) })];
   const holder = await a.lock("revoked-5").acquire();
-  const waiting = b
-    .lock("revoked-5")
-    .acquire()
-    .catch((error: unknown) => error);
+  const waiting = b.lock("revoked-5").acquire();
   await vi.waitFor(async () => expect(await claimsOf(etcd, "revoked-5")).toHaveLength(2), patienceMs);
   const claims = await claimsOf(etcd, "revoked-5");
   const waiter = claims.find(({ create_revision }) => BigInt(create_revision) !== holder.fencingToken);
   const fromNs = process.hrtime.bigint();
   await etcd.leaseClient.leaseRevoke({ ID: waiter!.lease });
-  const error = await waiting;
-  expect(isLeaseholdError(error, "LEASE_LOST"), String(error)).toBe(true);
+  const isRequeued = (): void => expect(events.map(({ type }) => type)).toContain("requeued");
+  await vi.waitFor(isRequeued, patienceMs);
   expectWithin("the news", ttlMs / 3, { fromNs });
   await holder.release();
+  const lease = await waiting;
+  expect(lease.fencingToken).toBeGreaterThan(holder.fencingToken);
+  await lease.release();
 });
 
 test("a ttl that the server would stretch is refused, with the server's minimum, and leaves no lease", async () => {

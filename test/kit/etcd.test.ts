@@ -89,7 +89,7 @@ testBackend(
     exempt: {
       "a grant whose push is lost arrives with the next renewal":
         "a watch shares its connection with the replies, so it cannot be lost alone",
-      "a store restarted without its data: everybody is told, tokens grow, and the lock can be had":
+      "a store restarted without its data: holders are told, waiters join again, and tokens grow":
         "an etcd without its data is a new cluster: its revisions begin again, and a restore must raise them",
     },
   },

@@ -179,3 +179,36 @@ test("an own client never sends a request twice: a lost reply is of unknown outc
   expect((await backend.leases.inspect(request.resource.name, { timeoutMs })).holders).toHaveLength(1);
   expect(sent).toBe(1);
 });
+
+test("one client for many backends: no warning of a leak", async () => {
+  const warnings: string[] = [];
+  const note = ({ name }: Error): void => void warnings.push(name);
+  process.on("warning", note);
+  const client = new Redis(server.address);
+  onTestFinished(() => {
+    process.off("warning", note);
+    client.disconnect();
+  });
+  const backends = Array.from({ length: 30 }, (_, i) => redisBackend(client, { prefix: `shared ${i}` }));
+  for (const backend of backends) await backend.leases.inspect("x", { timeoutMs });
+  for (const backend of backends) await backend[Symbol.asyncDispose]();
+  await new Promise(setImmediate);
+  expect(warnings.filter((name) => name.startsWith("MaxListeners"))).toEqual([]);
+  expect(client.listenerCount("ready") + client.listenerCount("close") + client.listenerCount("error")).toBe(
+    0,
+  );
+});
+
+test.each(["quit", "disconnect"] as const)(
+  "a client that the application closed (%s) is closed for good: no call waits for it",
+  async (how) => {
+    const client = new Redis(server.address);
+    await using backend = redisBackend(client);
+    await backend.leases.inspect("closed", { timeoutMs });
+    await client[how]();
+    await expect.poll(() => client.status).toBe("end");
+    const request = lockRequest("closed", { timeoutMs: 3_600_000 });
+    for (const call of [backend.leases.acquire(request), backend.leases.release(request)])
+      await expect(call).rejects.toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
+  },
+);

@@ -12,7 +12,8 @@ export interface SeenCommand {
 /**
  * Counts what clients ask of one Redis, by its own MONITOR: each command once, in the order in
  * which the server took them. What scripts call is left out (the server marks it `lua`), and so is
- * what this monitor itself sends.
+ * what this monitor itself sends, and what is asked about a connection: INFO when it stands, PING
+ * after a silence.
  */
 export class CommandMonitor implements AsyncDisposable {
   readonly #control: Redis;
@@ -81,6 +82,6 @@ export class CommandMonitor implements AsyncDisposable {
       this.#mark = null;
       reached(this.#seen);
       this.#seen = [];
-    } else if (name !== "info" && this.#filter(command)) this.#seen.push(command);
+    } else if (name !== "info" && name !== "ping" && this.#filter(command)) this.#seen.push(command);
   }
 }

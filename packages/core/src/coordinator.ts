@@ -45,8 +45,8 @@ export interface CoordinatorOptions {
   /** How many acquire calls of this coordinator may be pending. Default 10,000. */
   readonly maxWaiters?: number;
   /**
-   * How long `close` waits for running bodies, in milliseconds. A body that ignores its aborted
-   * signal for so long is reported as `stuck`. Default 5,000.
+   * How long `close` waits for running bodies and for releases on their way, in milliseconds. A
+   * body that ignores its aborted signal for so long is reported as `stuck`. Default 5,000.
    */
   readonly graceMs?: number;
   /** Where owners and jitter are drawn. For tests. Default: the system's generator. */
@@ -110,7 +110,8 @@ export interface Coordinator extends AsyncDisposable {
    *
    * The claim can no longer be renewed, and its next renewal tells its holder. It frees when the
    * holder releases it, or at its expiry. So nobody overlaps. With `force` (default false) it frees
-   * at once, **while its holder may still believe**, for up to one ttl: only fencing holds then.
+   * at once, **while its holder may still believe**, for up to one ttl: only fencing holds then. (A
+   * waiter that is forced out cannot tell that from a loss of the store's, and joins again.)
    *
    * @example
    * const { holders } = await coordinator.inspect("order:42");
@@ -123,9 +124,11 @@ export interface Coordinator extends AsyncDisposable {
   ): Promise<boolean>;
   /**
    * Ends every wait (`CLOSED`), aborts the signal of every lease, awaits running bodies for up to
-   * `graceMs`, and releases all leases in parallel. Then it closes the backend, if no other
-   * coordinator uses it. Never rejects because a store is down: a claim that could not be released
-   * expires. A body that outlives the grace keeps its name for what is left of its ttl.
+   * `graceMs`, and releases all leases in parallel. For what is left of the grace, a second at
+   * least, it awaits every release on its way, also those called just before it. Then it closes the
+   * backend, if no other coordinator uses it. Never rejects because a store is down: a claim that
+   * could not be released expires. A body that outlives the grace keeps its name for what is left
+   * of its ttl.
    *
    * @example
    * process.once("SIGTERM", () => void coordinator.close());
@@ -187,14 +190,15 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     },
     inspect: async (name, { recipe } = {}) => {
       const options = { timeoutMs: requestTimeoutMs };
-      const { holders, line } = await backend.leases.inspect(resource(name, recipe).name, options);
+      const { holders, line } = await context.backend.leases.inspect(resource(name, recipe).name, options);
       return { holders: holders.map(describe), line: line.map(describe) };
     },
     evict: async (name, owner, { recipe = "lock", force = false } = {}) => {
       if (!/^[0-9a-f]{32}$/.test(owner))
         throw invalidArgument("owner must be 32 hexadecimal digits, as inspect shows it.");
       const request = { resource: resource(name, recipe), owner, timeoutMs: requestTimeoutMs };
-      return force ? backend.leases.release(request) : backend.leases.evict(request);
+      const { leases } = context.backend;
+      return force ? leases.release(request) : leases.evict(request);
     },
     traits: backend.traits,
     close,

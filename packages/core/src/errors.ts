@@ -86,7 +86,11 @@ export type LossReason =
   /** It was released: nothing was lost, but it is not held. */
   | "released";
 
-/** The reason of `lease.signal`. `run` rejects with it when the lease was lost under its body. */
+/**
+ * The reason of `lease.signal`. `run` rejects with it when the lease was lost under its body. A
+ * wait rejects with it only when an operator evicted it: a place in line that the store has lost is
+ * taken again.
+ */
 export class LeaseLostError extends LeaseholdError {
   override readonly name: string = "LeaseLostError";
   readonly reason: LossReason;

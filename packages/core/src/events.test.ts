@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 
 import { SimClock } from "@leasehold/testing";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 
 import { createCoordinator } from "./coordinator.ts";
 import type { LeaseholdEvent } from "./events.ts";
@@ -46,4 +46,21 @@ it("tells the callback and the diagnostics channel the same, and never a full ow
   );
   expect(text).toContain(first.owner.slice(0, 8));
   expect(text).not.toContain(first.owner);
+});
+
+it("turns the rejection of an async listener into a process warning, and goes on", async () => {
+  const warned: string[] = [];
+  const listen = (warning: Error): void => void warned.push(warning.message);
+  process.on("warning", listen);
+  const coordinator = createCoordinator({
+    backend: memoryBackend({ clock: new SimClock() }),
+    // What the type says, void, also lets an async function in.
+    onEvent: ({ type }): unknown => Promise.reject(new Error(`no sink for ${type}`)),
+  });
+  expect(await coordinator.lock("a").run(() => "done")).toBe("done");
+  await vi.waitFor(() => expect(warned).toHaveLength(2));
+  process.off("warning", listen);
+  expect(warned.join()).toMatch(
+    /"acquired": Error: no sink for acquired.*"released": Error: no sink for released/,
+  );
 });

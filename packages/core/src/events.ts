@@ -38,6 +38,11 @@ export type IdempotencyOutcome =
 export type LeaseholdEvent =
   /** The claim joined the line behind others. */
   | (ClaimEvent & { readonly type: "queued" })
+  /**
+   * The claim `before` (the first 8 digits of its owner) lost its place: the store forgot it, or
+   * this process was paused for longer than the ttl. This claim joins at the end of the line.
+   */
+  | (ClaimEvent & { readonly type: "requeued"; readonly before: string })
   /** The store granted a waiting claim. */
   | (LeaseEvent & { readonly type: "granted"; readonly waitedMs: number })
   /** The caller has its lease, after `waitedMs` from the call. */
@@ -75,24 +80,35 @@ export type LeaseholdEvent =
   /** A degradation that was told is over, `afterMs` after it was. */
   | (Restoration & { readonly type: "restored"; readonly backend: string });
 
-/** Called synchronously. What it throws becomes a process warning. */
+/**
+ * Called synchronously, one event at a time. What it throws becomes a process warning, and so does
+ * the rejection of an `async` one, which nobody awaits.
+ *
+ * The event of a claim is told in the async context (`AsyncLocalStorage`) of the call that made the
+ * claim, and that of a call under an idempotency key in that call's. Others are told in the context
+ * in which the coordinator was created.
+ */
 export type EventListener = (event: LeaseholdEvent) => void;
 
 /**
- * One function that tells both the callback and the diagnostics channel. A listener that throws
- * must not change what a lock does. It must not be silent either: it becomes a process warning.
+ * One function that tells both the callback and the diagnostics channel. A listener that fails must
+ * not change what a lock does. It must not be silent either: it becomes a process warning.
  */
 export function eventSink(listener?: EventListener): EventListener {
   return (event) => {
-    try {
-      const published = channel(`leasehold:${event.type}`);
-      if (published.hasSubscribers) published.publish(event);
-      listener?.(event);
-    } catch (error) {
+    const warn = (error: unknown): void =>
       process.emitWarning(
         `A Leasehold event listener threw on "${event.type}": ${String(error)}`,
         "LeaseholdWarning",
       );
+    try {
+      const published = channel(`leasehold:${event.type}`);
+      if (published.hasSubscribers) published.publish(event);
+      // The type says void, which lets an async function in.
+      const result = listener?.(event) as unknown;
+      if (result instanceof Promise) result.catch(warn);
+    } catch (error) {
+      warn(error);
     }
   };
 }

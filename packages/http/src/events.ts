@@ -42,15 +42,21 @@ export type HttpEvent =
 
 export type HttpEventListener = (event: HttpEvent) => void;
 
-/** A listener's error must not change what a client gets: it becomes a process warning. */
+/**
+ * A listener's error must not change what a client gets: it becomes a process warning, and so does
+ * the rejection of an `async` one.
+ */
 export function httpEventSink(listener?: HttpEventListener): HttpEventListener {
   return (event) => {
+    const warn = (error: unknown): void =>
+      process.emitWarning(`A listener of HTTP events threw: ${String(error)}`, "LeaseholdWarning");
     try {
       const published = channel("leasehold:http");
       if (published.hasSubscribers) published.publish(event);
-      listener?.(event);
+      const result = listener?.(event) as unknown;
+      if (result instanceof Promise) result.catch(warn);
     } catch (error) {
-      process.emitWarning(`A listener of HTTP events threw: ${String(error)}`, "LeaseholdWarning");
+      warn(error);
     }
   };
 }

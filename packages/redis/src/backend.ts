@@ -1,14 +1,18 @@
-import { Health, type Backend } from "@leasehold/core";
+import { Health, invalidArgument, type Backend, type LeaseStore } from "@leasehold/core";
 import type { RedisOptions } from "ioredis";
-import { isClient, type ClusterClient, type RedisClient } from "./client/client.ts";
+import { isClient, isCluster, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { Connection } from "./client/connection.ts";
 import { makeClient } from "./client/make-client.ts";
+import { warnOfMissingOptions } from "./client/missing-options.ts";
+import { SplitBrainWatch } from "./client/split-brain.ts";
 import { RedisIdempotencyStore } from "./idempotency-store.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
 import { completeOptions, type RedisBackendOptions } from "./options.ts";
 import { Changes } from "./pushes/changes.ts";
 import { GrantPushes } from "./pushes/grants.ts";
 import { Subscriber } from "./pushes/subscriber.ts";
+import { makeConfirmations } from "./replicas/make-confirmations.ts";
+import { ReplicatedLeaseStore } from "./replicas/replicated-lease-store.ts";
 import { inboxChannel, resourceKeysUnder } from "./scripts/keys.ts";
 
 /** How long giving back a stray grant may take. */
@@ -27,21 +31,28 @@ const GIVE_BACK_MS = 5_000;
  * @param source - One of two things.
  *   - A URL (`redis://` or `rediss://`) or options of ioredis. The backend then makes a client of
  *     its own, sets safe options over yours, and closes the client with itself.
- *   - A client of ioredis 5 or 6, `Redis` or `Cluster`. It is used as it is, and never closed. That
- *     it sends commands again after a reset (ioredis's default) costs time, never safety.
+ *   - A client of ioredis 5 or 6, `Redis` or `Cluster`. It is used as it is, and neither reset nor
+ *     closed. That it sends commands again after a reset (ioredis's default) costs time, never
+ *     safety. It needs options of its own to leave a server that hangs or was demoted: see
+ *     docs/redis-clients.md. A process warning (`LEASEHOLD_REDIS_CLIENT`) names what it lacks.
  * @param options - All have defaults; see `RedisBackendOptions`.
- * @throws `INVALID_ARGUMENT` for options out of bounds. A server that is out of reach is no error
- *   here: calls fail with `BACKEND_UNAVAILABLE` at their deadlines.
+ * @throws `INVALID_ARGUMENT` for options out of bounds, and for `replicas` with a Cluster. A server
+ *   that is out of reach is no error here: calls fail with `BACKEND_UNAVAILABLE` at their
+ *   deadlines.
  */
 export function redisBackend(
   source: string | RedisOptions | RedisClient | ClusterClient,
   options: RedisBackendOptions = {},
 ): Backend {
-  const { prefix, clock, random, ticketTtlMs, maxBatch } = completeOptions(options);
+  const { prefix, clock, random, ticketTtlMs, maxBatch, replicas } = completeOptions(options);
   const health = new Health(clock);
   const owned = !isClient(source);
+  if (!owned) warnOfMissingOptions(source);
   const client = owned ? makeClient(source, random) : source;
-  const connection = new Connection(client, { owned, clock, health });
+  if (replicas > 0 && isCluster(client))
+    throw invalidArgument("replicas is not for a Cluster: each of its nodes has replicas of its own.");
+  const connection = new Connection(client, { owned, clock, random, health });
+  const splitBrain = SplitBrainWatch.of(client, health);
   const subscriber = new Subscriber({ source: client, clock, random, health });
   const changes = new Changes(subscriber);
   const pushes: GrantPushes = new GrantPushes({
@@ -55,13 +66,22 @@ export function redisBackend(
       leases.release({ resource: { name, announce: true }, owner, timeoutMs: GIVE_BACK_MS }),
   });
   const keysOf = resourceKeysUnder(prefix);
-  const leases = new RedisLeaseStore({ connection, pushes, changes, keysOf, ticketTtlMs, maxBatch });
+  const storeOver = (way: Connection): LeaseStore =>
+    new RedisLeaseStore({ connection: way, pushes, changes, keysOf, ticketTtlMs, maxBatch });
+  const leases = storeOver(connection);
+  const confirmations =
+    replicas === 0 || isCluster(client)
+      ? undefined
+      : makeConfirmations({ client, replicas, clock, random, health, storeOver });
 
   return {
     name: "redis",
     traits: { consistency: "single-primary", minTtlMs: 100, ttlStepMs: 1 },
     clock,
-    leases,
+    leases:
+      confirmations === undefined
+        ? leases
+        : new ReplicatedLeaseStore({ store: leases, confirmations, clock }),
     idempotency: new RedisIdempotencyStore({ connection, changes, prefix }),
     onDegraded: health.onDegraded,
     onRestored: health.onRestored,
@@ -69,6 +89,8 @@ export function redisBackend(
       changes.close();
       pushes.close();
       subscriber.close();
+      splitBrain?.close();
+      await confirmations?.[Symbol.asyncDispose]();
       await connection[Symbol.asyncDispose]();
     },
   };

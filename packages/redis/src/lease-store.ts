@@ -30,6 +30,11 @@ import {
 import { markKey, ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
 import { scripts, type Script } from "./scripts/script.ts";
 
+/** How long the release of a claim that nobody wants may take. */
+const TAKE_BACK_MS = 5_000;
+/** How long its mark stays at least. */
+const SHORTEST_MARK_MS = 60_000;
+
 export interface LeaseStoreOptions {
   readonly connection: Connection;
   readonly pushes: GrantPushes;
@@ -78,7 +83,12 @@ export class RedisLeaseStore implements LeaseStore {
       timeoutMs,
       decode: decodeStanding,
       wrote: ({ kind }) => kind !== "refused",
+      late: ({ kind }) => {
+        if (kind !== "refused") pushes.cameLate(owner, () => this.#takeBack(request));
+      },
     });
+    if (reply.value.kind === "queued") pushes.queued(owner);
+    else pushes.forget(owner);
     if (reply.value.kind === "refused") return reply.value;
     const { isProof, ...place } = reply.value;
     const acknowledged = { ...place, ttlMs, validFrom: isProof ? reply.validFrom : nothingProved };
@@ -105,7 +115,8 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
-    const { connection, keysOf } = this.#options;
+    const { connection, keysOf, pushes } = this.#options;
+    pushes.forget(request.owner);
     const keys = keysOf(request.resource.name);
     const { value: removed, resent } = await connection.call({
       script: scripts.release,
@@ -145,8 +156,17 @@ export class RedisLeaseStore implements LeaseStore {
     return this.#options.changes.watch(this.#options.keysOf(resource).changes, listener);
   }
 
+  /** Rule R7: further copies of the acquire may be on their way, so the release leaves a mark. */
+  #takeBack({ resource, owner, ttlMs }: AcquireRequest): Promise<boolean> {
+    return this.release({
+      ...{ resource, owner },
+      timeoutMs: TAKE_BACK_MS,
+      departedForMs: Math.max(ttlMs, SHORTEST_MARK_MS),
+    });
+  }
+
   async #renewBatch(batch: readonly Item[], timeoutMs: number): Promise<Answered[]> {
-    const { connection, keysOf } = this.#options;
+    const { connection, keysOf, pushes } = this.#options;
     const keys: string[] = [];
     const args: string[] = [];
     for (const { request } of batch) {
@@ -161,9 +181,12 @@ export class RedisLeaseStore implements LeaseStore {
     try {
       const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode, wrote });
       return reply.value.map(([{ request, at }, renewal]) => {
-        const { ticket, ttlMs, resource } = request;
-        if (renewal.kind === "renewed")
+        const { owner, ticket, ttlMs, resource } = request;
+        if (renewal.kind === "gone" || renewal.kind === "evicted") pushes.forget(owner);
+        if (renewal.kind === "renewed") {
+          if (renewal.granted) pushes.found(owner);
           return { at, answer: { ...renewal, ticket, ttlMs, validFrom: reply.validFrom } };
+        }
         if (renewal.kind !== "failed") return { at, answer: renewal };
         const error = connection.explain(renewal.error, keysOf(resource.name).base, scripts.renew);
         return { at, answer: { kind: "unanswered", error } };

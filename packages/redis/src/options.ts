@@ -19,6 +19,17 @@ export interface RedisBackendOptions {
   readonly ticketTtlMs?: number;
   /** How many claims one command renews on a single server: 1 to 1,000, default 100. */
   readonly maxBatch?: number;
+  /**
+   * On how many replicas a grant must be before it counts: 0 or more, default 0. A grant that does
+   * not get there in time is withdrawn, and the call fails with `BACKEND_UNAVAILABLE` ("It reached
+   * 0 of 1 replicas."). So a failover to one of these replicas forgets no grant.
+   *
+   * It costs a third connection, and for each grant two more round trips, one of them (`WAIT`) as
+   * long as the replicas take. It covers the grants of leases: neither their renewals, nor
+   * idempotency records. It does not bound the overlap with a partitioned master: see
+   * `min-replicas-to-write` in docs/operations.md. Not for a Cluster.
+   */
+  readonly replicas?: number;
 }
 
 /** @throws `INVALID_ARGUMENT` for what is out of bounds. */
@@ -29,6 +40,7 @@ export function completeOptions(options: RedisBackendOptions): Required<RedisBac
     random = systemRandom,
     ticketTtlMs = 3_600_000,
     maxBatch = 100,
+    replicas = 0,
   } = options;
   if (typeof prefix !== "string" || prefix === "")
     throw invalidArgument("prefix must be a string that is not empty.");
@@ -38,5 +50,7 @@ export function completeOptions(options: RedisBackendOptions): Required<RedisBac
     );
   if (!Number.isSafeInteger(maxBatch) || maxBatch < 1 || maxBatch > 1000)
     throw invalidArgument(`maxBatch must be a whole number from 1 to 1000; it was ${maxBatch}.`);
-  return { prefix, clock, random, ticketTtlMs, maxBatch };
+  if (!Number.isSafeInteger(replicas) || replicas < 0)
+    throw invalidArgument(`replicas must be a whole number, 0 or more; it was ${replicas}.`);
+  return { prefix, clock, random, ticketTtlMs, maxBatch, replicas };
 }

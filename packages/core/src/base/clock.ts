@@ -37,26 +37,20 @@ export interface Clock {
  * forward of the wall clock ages every lease: a safe loss, never a double hold.
  */
 export function elapsedMs(clock: Clock, start: Instant): number {
-  const now = clock.now();
+  return elapsedAtMs(clock.now(), start);
+}
+
+/** The same, as seen at `now`. */
+export function elapsedAtMs(now: Instant, start: Instant): number {
   return Math.max(now.monoMs - start.monoMs, now.wallMs - start.wallMs);
 }
 
 /** The ceiling of setTimeout, in ms: a longer delay would fire at once. Long waits look again. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** The system's clocks. */
-export const systemClock: Clock = {
-  now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),
-  schedule: (delayMs, callback, options = {}) => {
-    const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(delayMs)), LONGEST_TIMER_MS));
-    if (options.keepAlive !== true) timer.unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
+export const longestTimerMs: number = 2 ** 31 - 1;
 
 /** Keeps the process running until it is cancelled. */
 export function stayAlive(clock: Clock): Timer {
-  const arm = (): Timer => clock.schedule(LONGEST_TIMER_MS, () => (timer = arm()), { keepAlive: true });
+  const arm = (): Timer => clock.schedule(longestTimerMs, () => (timer = arm()), { keepAlive: true });
   let timer = arm();
   return { cancel: () => timer.cancel() };
 }

@@ -224,6 +224,12 @@ export interface GrantListener {
   granted(push: GrantPush): boolean;
   /** Pushes may have been missed, as by a broken watch: ask about every waiting claim now. */
   lookAgain(): void;
+  /**
+   * Whether the listener has a use for what the store says of this owner. A backend asks when an
+   * acquire that it gave up is answered after all: a claim whose owner no listener knows is
+   * released (rule R7). Absent: as if it knew every owner.
+   */
+  knows?(owner: string): boolean;
 }
 
 export interface GrantPush {

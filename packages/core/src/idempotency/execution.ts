@@ -1,4 +1,5 @@
 import { elapsedMs, type Instant, type Timer } from "../base/clock.ts";
+import { captureScope, type Scope } from "../base/scope.ts";
 import type { Context } from "../context.ts";
 import type { Begun, ExecutionRef } from "../contract/idempotency-store.ts";
 import { isLeaseholdError, LeaseholdError, LeaseLostError } from "../errors.ts";
@@ -25,6 +26,8 @@ export class Execution {
   readonly ref: ExecutionRef;
   readonly times: ExecutionTimes;
   readonly #context: Context;
+  /** The async context of the call: whoever aborts, those who listen hear it in theirs. */
+  readonly #scope: Scope = captureScope();
   readonly #aborter = new AbortController();
   readonly #startedAt: Instant;
   readonly #belief: Belief;
@@ -68,7 +71,7 @@ export class Execution {
 
   /** Asks the handler to stop: the coordinator closes, a policy gives up. No loss by itself. */
   interrupt(reason: unknown): void {
-    this.#aborter.abort(reason);
+    this.#scope(() => this.#aborter.abort(reason));
   }
 
   /** Stops extending: the handler has settled, and its outcome was told or never will be. */
@@ -125,7 +128,7 @@ export class Execution {
     if (this.#loss !== null || this.#ended) return;
     this.#loss = loss;
     this.#timer?.cancel();
-    this.#aborter.abort(lossError(loss));
+    this.interrupt(lossError(loss));
   }
 }
 

@@ -38,7 +38,9 @@ export class WaitingRoom {
     this.#onEmpty = onEmpty;
     // Before the first question, so nothing that follows the answer goes unseen; and here, so that
     // a closed backend rejects the call that opens the room.
-    void this.#serve(context.backend.idempotency.watch(record, this.#feed.notify));
+    const stopWatching = context.backend.idempotency.watch(record, this.#feed.notify);
+    // It serves all who wait, so it runs in the context of none.
+    context.scope(() => void this.#serve(stopWatching));
   }
 
   /**

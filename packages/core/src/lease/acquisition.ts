@@ -1,8 +1,10 @@
 import { Backoff } from "../base/again.ts";
 import { sleep, type Timer } from "../base/clock.ts";
 import { drawOwner } from "../base/random.ts";
+import { captureScope, type Scope } from "../base/scope.ts";
 import type { AcquireRequest, Refused, ShapedResource } from "../contract/lease-store.ts";
 import { isOutage, LeaseholdError, LeaseLostError, mayHaveHappened, type LossReason } from "../errors.ts";
+import type { ClaimEvent } from "../events.ts";
 import { Claim, type WaiterObserver } from "./claim.ts";
 import { HeldLease, type LeaseOrigin } from "./held-lease.ts";
 import type { PendingAcquire, Session } from "./session.ts";
@@ -35,11 +37,15 @@ const shortestTryMs = 50;
 export class Acquisition implements WaiterObserver, PendingAcquire {
   readonly #session: Session;
   readonly #what: Acquirable;
-  readonly #claim: Claim;
+  /** The caller's async context: what is told of the claim, and of its lease, is told there. */
+  readonly #scope: Scope = captureScope();
+  /** The present claim; another one takes its place when that dies in line. */
+  #claim: Claim;
   readonly #startedAtMs: number;
   readonly #deadlineMs: number;
   readonly #outcome = Promise.withResolvers<HeldLease | null>();
   #timer: Timer | null = null;
+  /** Whether a claim of this call has stood in line. */
   #queued = false;
   #settled = false;
   /** Ends the pause between two tries; there is one only after a failure. */
@@ -49,10 +55,8 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
   constructor(session: Session, what: Acquirable) {
     this.#session = session;
     this.#what = what;
-    const { clock, random } = session.context;
-    const { resource, ttlMs } = what;
-    this.#claim = new Claim({ resource, owner: drawOwner(random), ttlMs }, clock, this);
-    this.#startedAtMs = clock.now().monoMs;
+    this.#claim = this.#drawClaim();
+    this.#startedAtMs = session.context.clock.now().monoMs;
     this.#deadlineMs = this.#startedAtMs + (what.waitMs > 0 ? what.waitMs : acquireTimeoutMs(what.ttlMs));
   }
 
@@ -60,7 +64,7 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     this.#session.open(this.#claim, this);
     this.#what.signal?.addEventListener("abort", this.#abort, { once: true });
     this.#armTimer(this.#deadlineMs);
-    void this.#ask();
+    void this.#ask(this.#claim);
     return this.#outcome.promise;
   }
 
@@ -71,25 +75,22 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
 
   granted(): void {
     const { context, renewals } = this.#session;
-    const fencingToken = this.#claim.ticket ?? 0n;
-    const lease = new HeldLease(this.#session, this.#claim, fencingToken, this.#what);
+    const lease = new HeldLease(this.#session, this.#claim, this.#what, this.#scope);
     // From here on the lease hears of losses; nothing can come between, since all of this is one
     // synchronous step.
     this.#claim.handTo(lease);
     this.#session.hold(lease);
     renewals.add(this.#claim);
     const waitedMs = this.#waitedMs();
-    if (this.#queued) context.emit({ type: "granted", ...lease.event, waitedMs });
     this.#settle();
-    context.emit({ type: "acquired", ...lease.event, waitedMs });
+    if (this.#queued) context.emit({ type: "granted", ...lease.event, waitedMs }, this.#scope);
+    context.emit({ type: "acquired", ...lease.event, waitedMs }, this.#scope);
     this.#outcome.resolve(lease);
   }
 
   died(reason: LossReason): void {
-    const end =
-      reason === "evicted"
-        ? "was evicted by an operator."
-        : "is gone from the store. Acquire again to rejoin.";
+    if (reason === "gone" && this.#what.waitMs > 0) return this.#rejoin();
+    const end = reason === "evicted" ? "was evicted by an operator." : "is gone from the store.";
     this.#giveUp(new LeaseLostError(reason, `The place in line for ${this.#subject} ${end}`));
   }
 
@@ -97,36 +98,65 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     this.#session.renewals.askNow(this.#claim);
   }
 
+  #drawClaim(): Claim {
+    const { clock, random } = this.#session.context;
+    const { resource, ttlMs } = this.#what;
+    return new Claim({ resource, owner: drawOwner(random), ttlMs }, clock, this);
+  }
+
+  /**
+   * The place in line is gone: a flush, a restart without data, a pause for longer than the ttl.
+   * The caller wants to wait for the rest of its time, so it joins again, behind those who are
+   * there by now. It does so as another owner (R1): the old claim is over for good (R5), and what
+   * may still come of its requests must not be taken for an answer to these, nor be let in by them.
+   */
+  #rejoin(): void {
+    const dead = this.#claim;
+    this.#session.forget(dead);
+    // A copy of a request may still arrive, and join as a ghost.
+    if (dead.unclean || dead.inFlight) this.#session.departures.add(dead);
+    this.#pause?.abort();
+    this.#failure = undefined;
+    this.#claim = this.#drawClaim();
+    this.#session.open(this.#claim, this);
+    const before = dead.owner.slice(0, 8);
+    this.#session.context.emit({ type: "requeued", ...this.#event, before }, this.#scope);
+    void this.#ask(this.#claim);
+  }
+
   /**
    * Asks until the store has told where the claim stands. Asking again is safe: every retry names
    * the same owner.
    */
-  async #ask(): Promise<void> {
+  async #ask(claim: Claim): Promise<void> {
     const { context } = this.#session;
     const backoff = new Backoff({ firstMs: 20, longestMs: 500 }, context.random);
     for (;;) {
-      this.#claim.sending();
+      claim.sending();
       try {
-        const reply = await context.backend.leases.acquire(this.#request());
+        const reply = await context.backend.leases.acquire(this.#request(claim));
         // A reply counts even after the call has settled: it confirms a lease that a push granted,
         // or ends it.
-        if (reply.kind !== "refused") this.#claim.answered(reply);
-        else this.#refused(reply);
+        if (reply.kind === "refused") claim.inFlight = false;
+        else claim.answered(reply);
+        if (claim !== this.#claim) return;
+        if (reply.kind === "refused") this.#giveUp(this.#refusal(reply.reason, reply.capacity));
         if (reply.kind === "queued") this.#joined();
         return;
       } catch (error) {
+        if (mayHaveHappened(error)) claim.unanswered();
+        else claim.inFlight = false;
+        if (claim !== this.#claim) return;
         this.#failure = error;
-        if (mayHaveHappened(error)) this.#claim.unanswered();
-        else this.#claim.inFlight = false;
         if (!this.#isPassing(error)) this.#giveUp(error);
       }
       if (!this.#settled) {
         this.#pause = new AbortController();
         await sleep(context.clock, backoff.nextMs(), this.#pause.signal, { keepAlive: true });
       }
-      // A push may have told meanwhile what no reply did. A try that cannot be answered in time
-      // only blurs the outcome.
-      if (this.#settled || this.#claim.phase !== "joining" || this.#leftMs() < shortestTryMs) return;
+      // A push may have told meanwhile what no reply did, or the claim may have died. A try that
+      // cannot be answered in time only blurs the outcome.
+      if (this.#settled || claim.phase !== "joining" || this.#leftMs() < shortestTryMs) return;
     }
   }
 
@@ -138,10 +168,10 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     return isOutage(error) && !error.permanent && (mayHaveHappened(error) || this.#what.waitMs > 0);
   }
 
-  #request(): AcquireRequest {
+  #request({ owner }: Claim): AcquireRequest {
     const { resource, ttlMs, weight, value, waitMs } = this.#what;
     return {
-      ...{ resource, owner: this.#claim.owner, ttlMs, weight, value },
+      ...{ resource, owner, ttlMs, weight, value },
       queue: waitMs > 0,
       maxWaiters: this.#session.limits.maxWaitersPerName,
       // It ends a moment before the wait does: the backend knows whether the request ever left, and
@@ -154,6 +184,11 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     return `${this.#what.recipe} ${JSON.stringify(this.#what.name)}`;
   }
 
+  get #event(): ClaimEvent {
+    const { recipe, name } = this.#what;
+    return { recipe, name, claim: this.#claim.owner.slice(0, 8) };
+  }
+
   #waitedMs(): number {
     return this.#session.context.clock.now().monoMs - this.#startedAtMs;
   }
@@ -163,17 +198,11 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
   }
 
   #joined(): void {
-    if (this.#settled || this.#queued) return;
+    if (this.#settled) return;
+    // What joins again was told as `requeued`.
+    if (!this.#queued) this.#session.context.emit({ type: "queued", ...this.#event }, this.#scope);
     this.#queued = true;
-    const { recipe, name } = this.#what;
-    const claim = this.#claim.owner.slice(0, 8);
-    this.#session.context.emit({ type: "queued", recipe, name, claim });
     this.#session.renewals.add(this.#claim);
-  }
-
-  #refused({ reason, capacity }: Refused): void {
-    this.#claim.inFlight = false;
-    this.#giveUp(this.#refusal(reason, capacity));
   }
 
   /** Null: held elsewhere. That is an answer to a call that may not wait. */
@@ -222,7 +251,9 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
   #timeoutError(): LeaseholdError {
     const subject = this.#subject;
     const afterMs = Math.round(this.#waitedMs());
-    if (this.#queued) {
+    // One that rejoins is no longer in line before that is answered; and if nothing has failed, the
+    // store is there, and only the time was too short.
+    if (this.#claim.phase === "waiting" || (this.#queued && this.#failure === undefined)) {
       // Whether others held it to the end, nobody knows who could not ask.
       const failure = this.#claim.renewalFailure;
       const doubt = failure === undefined ? "" : ` The last question to the store failed: ${failure.message}`;
@@ -256,10 +287,12 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
    */
   #giveUp(outcome: unknown): void {
     if (this.#settled) return;
-    const mayBeInStore = this.#claim.phase === "waiting" || this.#claim.unclean || this.#claim.inFlight;
+    const { mayHaveJoined, inFlight, phase } = this.#claim;
     this.#claim.end();
     this.#session.forget(this.#claim);
-    if (mayBeInStore) this.#session.departures.add(this.#claim);
+    // A claim that died by the store's word is not there, unless a copy of its request arrives.
+    if (inFlight || (mayHaveJoined && (phase !== "over" || this.#claim.unclean)))
+      this.#session.departures.add(this.#claim);
     this.#settle();
     if (outcome === null) this.#outcome.resolve(null);
     else this.#outcome.reject(outcome);

@@ -1,4 +1,4 @@
-import { elapsedMs, nothingProved, type Clock, type Instant } from "../base/clock.ts";
+import { elapsedAtMs, nothingProved, type Clock, type Instant } from "../base/clock.ts";
 
 /** What an acknowledgement of the store proves: life until `validFrom` + `ttlMs`, by its clock. */
 export interface Proof {
@@ -59,12 +59,17 @@ export class Belief {
 
   /** Milliseconds until belief ends, which is a margin before the ttl does. 0 or less: it has. */
   get remainingMs(): number {
-    return this.storedMs - driftMarginMs(this.#proof.ttlMs);
+    return this.remainingAtMs(this.#clock.now());
+  }
+
+  /** The same, as seen at that moment: for one look at many. */
+  remainingAtMs(now: Instant): number {
+    return this.#leftOf(this.#proof, now) - driftMarginMs(this.#proof.ttlMs);
   }
 
   /** Milliseconds until the ttl ends, without the margin: the store may let go then. */
   get storedMs(): number {
-    return this.#leftOf(this.#proof);
+    return this.#leftOf(this.#proof, this.#clock.now());
   }
 
   /** When to renew, on the monotonic clock, in milliseconds; not at once, however old the proof. */
@@ -78,7 +83,8 @@ export class Belief {
 
   /** Takes a proof if it reaches further than the one before. Answers whether it does. */
   extend(proof: Proof): boolean {
-    if (this.#leftOf(proof) <= this.storedMs) return false;
+    const now = this.#clock.now();
+    if (this.#leftOf(proof, now) <= this.#leftOf(this.#proof, now)) return false;
     this.#proof = proof;
     return true;
   }
@@ -88,7 +94,7 @@ export class Belief {
     this.#proof = { validFrom: nothingProved, ttlMs: 0 };
   }
 
-  #leftOf({ validFrom, ttlMs }: Proof): number {
-    return ttlMs - elapsedMs(this.#clock, validFrom);
+  #leftOf({ validFrom, ttlMs }: Proof, now: Instant): number {
+    return ttlMs - elapsedAtMs(now, validFrom);
   }
 }

@@ -47,7 +47,7 @@ export class Claim implements ClaimRef {
   unclean = false;
   /** What the last renewal failed with; undefined if it was answered. */
   renewalFailure: Error | undefined;
-  /** An acquire of this owner is on its way. */
+  /** An acquire of this owner is on its way: nothing is known of what it does. */
   inFlight = false;
   /** How long those ahead may live on without renewing, at most, as of the last acknowledgement. */
   aheadMs = 0;
@@ -60,6 +60,7 @@ export class Claim implements ClaimRef {
   #ticket: bigint | null = null;
   #pushedTicket: bigint | null = null;
   #firstSentAt: Instant | null = null;
+  #heardOf = false;
 
   constructor(
     { resource, owner, ttlMs }: Pick<AcquireRequest, "resource" | "owner" | "ttlMs">,
@@ -83,14 +84,26 @@ export class Claim implements ClaimRef {
     return this.#ticket;
   }
 
+  /**
+   * Whether there is reason to think that the store has, or had, this claim: it said so, or a
+   * request went unanswered that may have been written.
+   */
+  get mayHaveJoined(): boolean {
+    return this.#heardOf || this.unclean;
+  }
+
   /** When it is to be renewed, on the monotonic clock, in milliseconds. */
   get dueMs(): number {
     return this.#belief.dueMs;
   }
 
-  /** Milliseconds until the local deadline, by the clocks at this look; not above 0: it is over. */
-  remainingMs(): number {
-    return this.#phase === "over" ? 0 : this.#belief.remainingMs;
+  /**
+   * Milliseconds until the local deadline, by the clocks at this look, or as seen at `now`; not
+   * above 0: it is over.
+   */
+  remainingMs(now?: Instant): number {
+    if (this.#phase === "over") return 0;
+    return now === undefined ? this.#belief.remainingMs : this.#belief.remainingAtMs(now);
   }
 
   /**
@@ -120,6 +133,7 @@ export class Claim implements ClaimRef {
   /** An acquire request was answered. */
   answered(reply: Granted | Queued): void {
     this.inFlight = false;
+    this.#heardOf = true;
     if (reply.resent === true) this.unclean = true;
     if (this.#phase === "over") return;
     if (this.#phase === "held") {
@@ -143,6 +157,7 @@ export class Claim implements ClaimRef {
   /** The store pushed a grant of `ticket`. Answers whether this claim may still use it. */
   pushed(ticket: bigint): boolean {
     if (this.#phase === "over") return false;
+    this.#heardOf = true;
     if (this.#phase === "held") return true;
     if (this.#pushedTicket === null || ticket > this.#pushedTicket) this.#pushedTicket = ticket;
     if (this.#phase === "joining" && this.#ticket === null && this.#firstSentAt !== null) {

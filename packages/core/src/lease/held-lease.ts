@@ -1,8 +1,8 @@
 import { checkDuration } from "../base/arguments.ts";
+import type { Scope } from "../base/scope.ts";
 import { LeaseLostError, type LossReason } from "../errors.ts";
-import type { LeaseEvent } from "../events.ts";
+import type { LeaseEvent, LeaseholdEvent } from "../events.ts";
 import type { Claim, HolderObserver } from "./claim.ts";
-import { departedForMs, releaseTimeoutMs } from "./departures.ts";
 import type { Lease } from "./lease.ts";
 import type { LeaseInUse, Session } from "./session.ts";
 
@@ -14,6 +14,21 @@ const whyLost: Readonly<Record<LossReason, string>> = {
   superseded: "is over: somebody with a higher token holds it",
   released: "was released",
 };
+
+/**
+ * An error that a timer or an answer brings about, not a call: its stack would say nothing. To take
+ * it is most of the time that a loss takes, and ten thousand may be lost at one deadline.
+ */
+function withoutStack<T extends Error>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  // It may be frozen: then the stack is taken.
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return make();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+  }
+}
 
 /** What a lease was acquired for: a recipe and a name. */
 export interface LeaseOrigin {
@@ -31,6 +46,8 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   readonly claim: Claim;
 
   readonly #session: Session;
+  /** The async context of the call that acquired: of its events, and of those who hear its end. */
+  readonly #scope: Scope;
   /** Made at the first look at `signal`: most leases are released without anybody listening. */
   #aborter: AbortController | null = null;
   #alarm: { readonly reason: unknown } | null = null;
@@ -39,13 +56,14 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   #release: Promise<"released" | "gone"> | null = null;
   #releaseUnanswered = false;
 
-  constructor(session: Session, claim: Claim, ticket: bigint, origin: LeaseOrigin) {
+  constructor(session: Session, claim: Claim, origin: LeaseOrigin, scope: Scope) {
     this.#session = session;
+    this.#scope = scope;
     this.claim = claim;
     this.name = origin.name;
     this.recipe = origin.recipe;
     this.owner = claim.owner;
-    this.fencingToken = ticket;
+    this.fencingToken = claim.ticket ?? 0n;
     this.#sinceMs = session.context.clock.now().monoMs;
   }
 
@@ -87,7 +105,11 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   }
 
   release(): Promise<"released" | "gone"> {
-    return (this.#release ??= this.#releaseOnce());
+    if (this.#release === null) {
+      this.#release = this.#releaseOnce();
+      this.#session.context.attend(this.#release);
+    }
+    return this.#release;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,11 +119,20 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   /** Asks the holder to stop: the coordinator closes, a leader resigns. By itself it is no loss. */
   interrupt(reason: unknown): void {
     this.#alarm ??= { reason };
-    this.#aborter?.abort(reason);
+    const aborter = this.#aborter;
+    if (aborter !== null) this.#scope(() => aborter.abort(reason));
+  }
+
+  renewed(): void {
+    this.#tell({ type: "renewed", ...this.event, remainingMs: this.remainingMs });
+  }
+
+  unconfirmed(error: Error): void {
+    this.#tell({ type: "unconfirmed", ...this.event, remainingMs: this.remainingMs, error });
   }
 
   stuck(afterMs: number): void {
-    this.#session.context.emit({ type: "stuck", ...this.event, afterMs });
+    this.#tell({ type: "stuck", ...this.event, afterMs });
   }
 
   /** Gives up without a release: a body still runs, so nobody may be let in before the ttl ends. */
@@ -111,14 +142,18 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   }
 
   lost(reason: LossReason): void {
-    this.#loss = this.#lostError(reason, whyLost[reason]);
+    this.#loss = withoutStack(() => this.#lostError(reason, whyLost[reason]));
     this.#session.forget(this.claim);
-    this.#session.context.emit({ type: "lost", ...this.event, reason });
-    this.interrupt(this.#loss);
+    // The signal first: whoever hears the event may take its time. But what the signal sets off,
+    // such as a release, is told after it.
+    this.#session.context.announcer.before(() => {
+      this.#tell({ type: "lost", ...this.event, reason });
+      this.interrupt(this.#loss);
+    });
   }
 
   async #releaseOnce(): Promise<"released" | "gone"> {
-    const { departures, context } = this.#session;
+    const { departures } = this.#session;
     const held = this.claim.isHeld();
     this.claim.end();
     this.#session.forget(this.claim);
@@ -130,13 +165,8 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
       this.#report("gone");
       return "gone";
     }
-    const { resource, owner } = this.claim;
     try {
-      const removed = await context.backend.leases.release({
-        ...{ resource, owner },
-        timeoutMs: releaseTimeoutMs,
-        departedForMs: departedForMs(this.claim),
-      });
+      const removed = await departures.release(this.claim);
       // A repeated release may find nothing: the unanswered one has removed the claim.
       const outcome = removed || this.#releaseUnanswered ? "released" : "gone";
       this.#report(outcome);
@@ -151,8 +181,12 @@ export class HeldLease implements Lease, HolderObserver, LeaseInUse {
   }
 
   #report(outcome: "released" | "gone" | "unknown"): void {
-    const { clock, emit } = this.#session.context;
-    emit({ type: "released", ...this.event, outcome, heldMs: clock.now().monoMs - this.#sinceMs });
+    const heldMs = this.#session.context.clock.now().monoMs - this.#sinceMs;
+    this.#tell({ type: "released", ...this.event, outcome, heldMs });
+  }
+
+  #tell(event: LeaseholdEvent): void {
+    this.#session.context.emit(event, this.#scope);
   }
 
   #lostError(reason: LossReason, why: string): LeaseLostError {

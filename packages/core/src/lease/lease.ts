@@ -38,10 +38,11 @@ export interface Lease extends AsyncDisposable {
    */
   assertHeld(marginMs?: number): void;
   /**
-   * Gives the lease back. Belief ends at the call. One attempt, at most a second; repeated calls
-   * share its answer. `"gone"`: the lease had been lost, so there was nothing to give back. Rejects
-   * with `OUTCOME_UNKNOWN` or `BACKEND_UNAVAILABLE` when the store did not answer: the SDK goes on
-   * trying in the background, and the store frees the name by itself within one ttl.
+   * Gives the lease back. Belief ends at the call. One attempt, at most a second from when it is
+   * sent (1,000 at once); repeated calls share its answer. `"gone"`: the lease had been lost, so
+   * there was nothing to give back. Rejects with `OUTCOME_UNKNOWN` or `BACKEND_UNAVAILABLE` when
+   * the store did not answer: the SDK goes on trying in the background, and the store frees the
+   * name by itself within one ttl.
    */
   release(): Promise<"released" | "gone">;
   /** Releases. Never rejects, so it cannot mask the error of its block: a failure is an event. */

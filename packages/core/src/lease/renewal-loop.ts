@@ -1,7 +1,9 @@
-import type { Clock, Timer } from "../base/clock.ts";
-import type { LeaseStore, RenewAnswer } from "../contract/lease-store.ts";
+import type { Timer } from "../base/clock.ts";
+import type { RenewAnswer } from "../contract/lease-store.ts";
+import type { Context } from "../context.ts";
 import { renewalRetryMs, renewalTimeoutMs, shortestQuestionMs } from "./belief.ts";
 import type { Claim } from "./claim.ts";
+import { DueClaims, type Entry, type Question } from "./due-claims.ts";
 
 export interface RenewalObserver {
   /** A held claim was renewed. */
@@ -10,42 +12,33 @@ export interface RenewalObserver {
   unconfirmed(claim: Claim, error: Error): void;
 }
 
-/** A claim due within this joins a batch that leaves now. So claims of a process drift together. */
-const batchWindowMs = (ttlMs: number): number => ttlMs / 6;
-
-interface Entry {
-  dueMs: number;
-  asking: boolean;
-  /** A reason to ask came while a question was on its way. The answer to that may be older. */
-  askAgain: boolean;
-  unconfirmed: boolean;
-}
-
-/** One claim of a batch, and the ticket that the question names. */
-interface Question {
-  readonly claim: Claim;
-  readonly entry: Entry;
-  readonly ticket: bigint;
-}
-
 /**
  * Keeps every claim of a process alive, waiting and held alike, and raises the alarm at each
  * deadline. There is one timer, and one action. For a waiting claim the same question also finds a
  * grant whose push was lost, and takes over from claims that died ahead: it is asked when the last
  * of them may have expired.
+ *
+ * Nothing stands between a deadline and its signal: a tick first ends every belief that is over,
+ * then asks, and tells what there is to tell only after that. While listeners take their time, the
+ * deadlines are looked at between two events.
  */
 export class RenewalLoop {
-  readonly #store: LeaseStore;
-  readonly #clock: Clock;
+  readonly #context: Context;
   readonly #observer: RenewalObserver;
   readonly #entries = new Map<Claim, Entry>();
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
+  /** No deadline is before this, on the monotonic clock. */
+  #alarmAtMs = Infinity;
+  /** Between two events, deadlines are looked at for a fifth of the time at most. */
+  #notAgainBeforeMs = -Infinity;
 
-  constructor(store: LeaseStore, clock: Clock, observer: RenewalObserver) {
-    this.#store = store;
-    this.#clock = clock;
+  constructor(context: Context, observer: RenewalObserver) {
+    this.#context = context;
     this.#observer = observer;
+    context.announcer.onEach(() => {
+      if (this.#nowMs() >= Math.max(this.#alarmAtMs, this.#notAgainBeforeMs)) this.#endBeliefs();
+    });
   }
 
   /** Looks after a claim from its first acknowledgement on. Call it again after each later one. */
@@ -58,7 +51,9 @@ export class RenewalLoop {
     };
     this.#entries.set(claim, entry);
     entry.dueMs = this.#nextDueMs(claim);
-    this.#wakeAt(Math.min(entry.dueMs, this.#alarmMs(claim)));
+    const alarmMs = this.#alarmMs(claim);
+    this.#alarmAtMs = Math.min(this.#alarmAtMs, alarmMs);
+    this.#wakeAt(Math.min(entry.dueMs, alarmMs));
   }
 
   delete(claim: Claim): void {
@@ -87,7 +82,7 @@ export class RenewalLoop {
   }
 
   #nowMs(): number {
-    return this.#clock.now().monoMs;
+    return this.#context.clock.now().monoMs;
   }
 
   /** A waiter also asks just after those ahead of it may be dead, when the store knows it, too. */
@@ -105,48 +100,71 @@ export class RenewalLoop {
     if (atMs >= this.#timerAtMs || this.#entries.size === 0) return;
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
-    this.#timer = this.#clock.schedule(Math.max(0, atMs - this.#nowMs()), () => {
+    const { clock, scope } = this.#context;
+    const wake = (): void => {
       this.#timer = null;
       this.#timerAtMs = Infinity;
-      this.#tick();
-    });
+      this.#context.announcer.before(() => this.#tick());
+    };
+    // Whoever adds a claim sets the timer of all: it is to run in nobody's context.
+    this.#timer = scope(() => clock.schedule(Math.max(0, atMs - this.#nowMs()), wake));
   }
 
   #tick(): void {
-    const nowMs = this.#nowMs();
-    const batch: Question[] = [];
-    let earliestDueMs = Infinity;
-    for (const [claim, entry] of this.#entries) {
-      if (claim.phase === "held") claim.isHeld();
-      if (claim.phase === "over") this.#entries.delete(claim);
-      else if (!entry.asking) {
-        earliestDueMs = Math.min(earliestDueMs, entry.dueMs);
-        const { ticket } = claim;
-        if (ticket !== null && entry.dueMs <= nowMs + batchWindowMs(claim.ttlMs))
-          batch.push({ claim, entry, ticket });
-      }
-    }
-    // The window only widens a batch that is due anyway. An alarm by itself sends nothing.
-    if (earliestDueMs <= nowMs) void this.#ask(batch);
-    let nextMs = Infinity;
+    this.#endBeliefs();
+    const due = new DueClaims(this.#nowMs());
     for (const [claim, entry] of this.#entries)
-      nextMs = Math.min(nextMs, this.#alarmMs(claim), entry.asking ? Infinity : entry.dueMs);
+      if (claim.phase === "over") this.#entries.delete(claim);
+      else due.add(claim, entry);
+    for (const batch of due.batches()) void this.#ask(batch);
+    let nextMs = this.#alarmAtMs;
+    for (const entry of this.#entries.values()) if (!entry.asking) nextMs = Math.min(nextMs, entry.dueMs);
     // Node's timers may fire a fraction of a millisecond early. Without the floor that would spin.
     if (nextMs < Infinity) this.#wakeAt(Math.max(nextMs, this.#nowMs() + 1));
   }
 
+  /**
+   * Ends every belief whose deadline has passed, the earliest first: each look aborts the signal of
+   * its lease. Those who listen to it may take their time, and more deadlines pass meanwhile.
+   */
+  #endBeliefs(): void {
+    this.#context.announcer.before(() => {
+      for (;;) {
+        const now = this.#context.clock.now();
+        const passed: { readonly claim: Claim; readonly remainingMs: number }[] = [];
+        this.#alarmAtMs = Infinity;
+        for (const claim of this.#entries.keys()) {
+          if (claim.phase !== "held") continue;
+          const remainingMs = claim.remainingMs(now);
+          if (remainingMs <= 0) passed.push({ claim, remainingMs });
+          else this.#alarmAtMs = Math.min(this.#alarmAtMs, now.monoMs + remainingMs);
+        }
+        const endedMs = this.#nowMs();
+        this.#notAgainBeforeMs = endedMs + 4 * (endedMs - now.monoMs);
+        if (passed.length === 0) return;
+        passed.sort((a, b) => a.remainingMs - b.remainingMs);
+        for (const { claim } of passed) claim.isHeld();
+      }
+    });
+  }
+
   async #ask(batch: readonly Question[]): Promise<void> {
-    if (batch.length === 0) return;
-    for (const { entry } of batch) entry.asking = true;
-    const timeoutMs = Math.min(...batch.map(({ claim }) => renewalTimeoutMs(claim.ttlMs)));
+    let timeoutMs = Infinity;
+    for (const { claim, entry } of batch) {
+      entry.asking = true;
+      timeoutMs = Math.min(timeoutMs, renewalTimeoutMs(claim.ttlMs));
+    }
     const requests = batch.map(({ claim: { resource, owner, ttlMs }, ticket }) => {
       return { resource, owner, ttlMs, ticket };
     });
     const silence: RenewAnswer = { kind: "unanswered", error: new Error("The backend gave no answer.") };
-    const answers = await this.#store
+    const answers = await this.#context.backend.leases
       .renew(requests, { timeoutMs })
       .catch((error: Error) => batch.map((): RenewAnswer => ({ kind: "unanswered", error })));
-    batch.forEach(({ claim, ticket }, index) => this.#answered(claim, ticket, answers[index] ?? silence));
+    this.#context.announcer.before(() => {
+      this.#endBeliefs();
+      batch.forEach(({ claim, ticket }, index) => this.#answered(claim, ticket, answers[index] ?? silence));
+    });
   }
 
   #answered(claim: Claim, ticket: bigint, answer: RenewAnswer): void {

@@ -1,9 +1,8 @@
 import { within } from "../base/within.ts";
 import type { Context } from "../context.ts";
 import { LeaseholdError } from "../errors.ts";
-import type { EventListener, LeaseEvent } from "../events.ts";
 import type { Claim } from "./claim.ts";
-import { Departures } from "./departures.ts";
+import { Departures, releaseTimeoutMs } from "./departures.ts";
 import { RenewalLoop } from "./renewal-loop.ts";
 
 /** An acquire call that has not settled yet, as the session knows it. */
@@ -15,8 +14,10 @@ export interface PendingAcquire {
 /** A lease that somebody holds, as the session knows it. */
 export interface LeaseInUse extends AsyncDisposable {
   readonly claim: Claim;
-  readonly event: LeaseEvent;
-  readonly remainingMs: number;
+  /** A renewal was acknowledged. */
+  renewed(): void;
+  /** A renewal was not answered. */
+  unconfirmed(error: Error): void;
   /** Asks the holder to stop. */
   interrupt(reason: unknown): void;
   /** Its body is still running, `afterMs` after its signal aborted. */
@@ -49,20 +50,19 @@ export class Session {
   #closing: Promise<void> | null = null;
 
   constructor(context: Context, limits: WaiterLimits) {
-    const { backend, clock, emit } = context;
+    const { backend, emit } = context;
     this.context = context;
     this.limits = limits;
     this.departures = new Departures(context);
-    this.renewals = new RenewalLoop(backend.leases, clock, {
-      renewed: (claim) =>
-        this.#tell(claim, (common, remainingMs) => ({ type: "renewed", ...common, remainingMs })),
-      unconfirmed: (claim, error) =>
-        this.#tell(claim, (common, remainingMs) => ({ type: "unconfirmed", ...common, remainingMs, error })),
+    this.renewals = new RenewalLoop(context, {
+      renewed: (claim) => this.#leases.get(claim)?.renewed(),
+      unconfirmed: (claim, error) => this.#leases.get(claim)?.unconfirmed(error),
     });
     this.#stopListening = [
       backend.leases.onGrant({
         granted: (push) => this.#claims.get(push.owner)?.pushed(push.ticket) ?? false,
         lookAgain: () => this.renewals.askWaiting(),
+        knows: (owner) => this.#claims.has(owner),
       }),
       backend.onDegraded((degradation) => emit({ type: "degraded", backend: backend.name, ...degradation })),
       backend.onRestored((restoration) => emit({ type: "restored", backend: backend.name, ...restoration })),
@@ -133,10 +133,15 @@ export class Session {
     const reason = new LeaseholdError("CLOSED", "The coordinator was closed.");
     context.shut(reason);
     for (const acquire of [...this.#pending]) acquire.close(reason);
+    const untilMs = context.clock.now().monoMs + graceMs;
     const leases = [...this.#leases.values()];
     for (const lease of leases) lease.interrupt(reason);
     await Promise.all(leases.map((lease) => this.#endOf(lease, graceMs)));
-    await this.#within(graceMs, Promise.all([this.departures.settled(), context.attended()]));
+    // Whatever is on its way, also what was called just before the close, may be answered. A
+    // release that leaves at the end of the grace, because its body ended then, has its time all
+    // the same.
+    const leftMs = Math.max(untilMs - context.clock.now().monoMs, releaseTimeoutMs);
+    await this.#within(leftMs, context.attended());
     this.departures.stop();
     this.renewals.stop();
     for (const stop of this.#stopListening) stop();
@@ -149,20 +154,13 @@ export class Session {
   async #endOf(lease: LeaseInUse, graceMs: number): Promise<void> {
     const body = this.#bodies.get(lease);
     if (body !== undefined) await this.#within(graceMs, body);
-    if (!this.#bodies.has(lease)) return lease[Symbol.asyncDispose]();
+    // The context attends to it: `close` waits for the answers of all together.
+    if (!this.#bodies.has(lease)) return void lease[Symbol.asyncDispose]();
     lease.stuck(graceMs);
     lease.abandon();
   }
 
   async #within(limitMs: number, work: Promise<unknown>): Promise<void> {
     await within(work, { clock: this.context.clock, limitMs, keepAlive: true }, () => {});
-  }
-
-  #tell(
-    claim: Claim,
-    event: (common: LeaseEvent, remainingMs: number) => Parameters<EventListener>[0],
-  ): void {
-    const lease = this.#leases.get(claim);
-    if (lease !== undefined) this.context.emit(event(lease.event, lease.remainingMs));
   }
 }

@@ -1,4 +1,5 @@
-import { systemClock, type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { systemClock } from "../base/system-clock.ts";
 import type { ChangeListener } from "../contract/call-options.ts";
 import type {
   AcquireRequest,

@@ -29,8 +29,8 @@ export interface Election {
   readonly name: string;
   /**
    * Stands in line until elected, in order of arrival. There is no time limit unless `waitMs` sets
-   * one. Rejects as `Lock.acquire` does: a candidate whose place in line died is told so at once,
-   * and is never elected.
+   * one. Rejects as `Lock.acquire` does; as there, a candidate whose place in line died stands
+   * again.
    *
    * @example
    * const election = coordinator.election("scheduler", { candidate: "host-7" });
@@ -45,7 +45,7 @@ export interface Election {
    *
    * Resolves when the body returns by itself, or when `signal` aborts: by then the body has ended,
    * and the leadership was handed over. Rejects with an error of the body's own, with `CLOSED`, or
-   * as `campaign` does. (It does not reject when its place in line died: it stands again.)
+   * as `campaign` does. (It does not reject when it was evicted from the line: it stands again.)
    *
    * @example
    * await election.lead(

@@ -23,7 +23,7 @@ export async function lead(
     } catch (error) {
       if (isOver()) return;
       if (!isLeaseholdError(error, "LEASE_LOST")) throw error;
-      // The place in line died: a pause, a flush. It stands again, but not in a tight loop.
+      // An operator evicted it from the line. It stands again, but not in a tight loop.
       await sleep(clock, 50 + 100 * random.fraction(), signal, { keepAlive: true });
       continue;
     }

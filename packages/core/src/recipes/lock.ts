@@ -13,11 +13,14 @@ export interface Lock {
    * Waits in line until granted. The SDK renews the lease in the background until it is released:
    * hold it with `await using`, or release it in a `finally`.
    *
+   * Where its place in line dies, because the store lost it or this process was paused for longer
+   * than the ttl, the call joins again, behind those who wait by then, for the rest of `waitMs`.
+   * The event `requeued` tells so.
+   *
    * Rejects with:
    * - `ACQUIRE_TIMEOUT`: in line, but not granted within `waitMs`;
    * - `TOO_MANY_WAITERS`: the line, or this process, has as many as it may have;
-   * - `LEASE_LOST`: the place in line died. The store lost it, or an operator evicted it, or this
-   *   process was paused for longer than the ttl;
+   * - `LEASE_LOST`: an operator evicted it from the line;
    * - `BACKEND_UNAVAILABLE`: the store is out of reach, and nothing was written;
    * - `OUTCOME_UNKNOWN`: a request went unanswered; it is being withdrawn;
    * - `INVALID_ARGUMENT`, `CLOSED`, or the reason of `signal`.

@@ -145,7 +145,7 @@ export class LineWaiters {
   }
 
   #remember(fresh: readonly Deletion[]): void {
-    this.#deletions.push(...fresh);
+    for (const deletion of fresh) this.#deletions.push(deletion);
     const excess = this.#deletions.length - remembered;
     if (excess <= 0) return;
     for (const { revision } of this.#deletions.splice(0, excess)) this.#completeAfter = revision;

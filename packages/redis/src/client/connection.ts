@@ -1,18 +1,23 @@
 import {
-  elapsedMs,
   LeaseholdError,
   within,
   type Clock,
   type DegradationReason,
   type Health,
   type Instant,
+  type Random,
 } from "@leasehold/core";
 import { classifyError, isAnswer, isForeign, isRefusal } from "./classify-error.ts";
-import { isCluster, runScript, type ClusterClient, type RedisClient, type ScriptClient } from "./client.ts";
+import { listenTo, type ClientListener } from "./client-events.ts";
+import { isCluster, runScript, type ClusterClient, type RedisClient } from "./client.ts";
 import { GatheredWrites } from "./gathered-writes.ts";
+import { HungNodes } from "./hung-nodes.ts";
+import { Pulse } from "./pulse.ts";
+import { closedError, Readiness } from "./readiness.ts";
+import { Redial } from "./redial.ts";
 import { Refusals } from "./refusals.ts";
-import { serverAddress, speaksTls } from "./server-address.ts";
-import { isReady, resetSocket, socketOf, unrefReconnect } from "./socket.ts";
+import { serverAddress } from "./server-address.ts";
+import { bytesReceived, isReady, resetSocket, socketOf } from "./socket.ts";
 import type { Script } from "../scripts/script.ts";
 
 /** One request: a script, and how its reply is read. */
@@ -27,6 +32,8 @@ export interface Call<T> {
   readonly decode: (reply: unknown) => T | undefined;
   /** Whether an answer proves that the server takes writes. Default: every answer does. */
   readonly wrote?: (value: T) => boolean;
+  /** Gets a reply that came after the call was given up. Default: it is dropped. */
+  readonly late?: ((value: T) => void) | undefined;
 }
 
 export interface Reply<T> {
@@ -43,50 +50,55 @@ export interface ConnectionOptions {
   /** Whether the client is our own: then it may be reset, and it is closed with the backend. */
   readonly owned: boolean;
   readonly clock: Clock;
+  readonly random: Random;
   readonly health: Health;
 }
 
 /**
  * One client, asked with deadlines of our own. A call is written only when the connection is ready.
  * So we know from when its answer counts, and that a call which never left has written nothing.
+ *
+ * A call that is late is given up alone. A client of our own is made to connect anew when it is
+ * silent (`Pulse`), does not become ready (`Readiness`), or reached the wrong server (`Redial`). A
+ * client that was handed in may have commands of the application in flight, and blocking ones, so
+ * it is never reset.
  */
 export class Connection implements AsyncDisposable {
   readonly client: RedisClient | ClusterClient;
   readonly #options: ConnectionOptions;
   readonly #writes: GatheredWrites;
   readonly #refusals: Refusals;
-  /** Fails a call that is in flight. */
+  readonly #readiness: Readiness;
+  readonly #pulse: Pulse;
+  readonly #redial: Redial | undefined;
+  readonly #hungNodes: HungNodes;
+  /** Fails a call that is in flight, and that somebody waits for. */
   readonly #pending = new Set<(error: LeaseholdError) => void>();
-  /** Calls that wait for the connection. */
-  readonly #waiting = new Set<PromiseWithResolvers<void>>();
-  readonly #listeners: readonly (readonly [event: string, listener: (...args: unknown[]) => void])[];
+  readonly #stopListening: () => void;
+  /** Requests that no answer has come for, whether or not somebody waits for it. */
+  #owed = 0;
+  #replies = 0;
   /** Counts the connections lost. */
   #losses = 0;
-  /** What the client last failed with, since it was last ready. */
-  #lastFailure: LeaseholdError | undefined;
-  #hasBeenReady: boolean;
   #closed = false;
 
   constructor(client: RedisClient | ClusterClient, options: ConnectionOptions) {
+    const { owned, clock, random, health } = options;
     this.client = client;
-    this.#hasBeenReady = isReady(client);
     this.#options = options;
     this.#writes = new GatheredWrites(client);
     this.#refusals = new Refusals(options, isCluster(client));
-    this.#listeners = [
-      ["ready", () => this.#ready()],
-      ["close", () => this.#lost()],
-      ["end", () => this.#ended()],
-      ["error", (error: unknown) => this.#failed(error)],
-      ["+node", (node: unknown) => (node as ScriptClient).on("close", this.#nodeLost)],
-    ];
-    for (const [event, listener] of this.#listeners) client.on(event, listener);
-    if (isCluster(client)) for (const node of client.nodes()) node.on("close", this.#nodeLost);
-    if (options.owned) {
-      // Calls in flight keep the process alive by their deadlines. An idle connection must not.
-      client.on("connect", () => socketOf(client)?.unref());
-      client.on("reconnecting", () => unrefReconnect(client));
-    }
+    this.#readiness = new Readiness({ client, owned, clock, health });
+    this.#redial = owned ? new Redial(client, clock, random) : undefined;
+    this.#hungNodes = new HungNodes({ client, clock, health });
+    this.#pulse = new Pulse({
+      clock,
+      received: () => bytesReceived(client) ?? this.#replies,
+      // A client that was handed in may leave what nobody waits for unanswered for ever.
+      isOwing: () => (owned ? this.#owed : this.#pending.size) > 0,
+      onSilent: () => this.#silent(),
+    });
+    this.#stopListening = listenTo(client, this.#listener());
   }
 
   /**
@@ -100,26 +112,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Resolves when the connection is ready, with what is left of `timeoutMs`. */
-  async whenReady(timeoutMs: number): Promise<number> {
-    if (this.#closed) throw closedError();
-    if (isReady(this.client)) return timeoutMs;
-    const { clock, owned } = this.#options;
-    const startedAt = clock.now();
-    const { status } = this.client;
-    if (status === "end" && !owned) throw unavailable("The Redis client was closed.");
-    if (status === "wait" || status === "end") this.client.connect().catch(() => {});
-    const waiter = Promise.withResolvers<void>();
-    this.#waiting.add(waiter);
-    try {
-      await within(waiter.promise, { clock, limitMs: timeoutMs, keepAlive: true }, () => {
-        const failure = this.#notReady();
-        this.#reportUnreachable(failure.message);
-        throw failure;
-      });
-    } finally {
-      this.#waiting.delete(waiter);
-    }
-    return Math.max(1, timeoutMs - elapsedMs(clock, startedAt));
+  whenReady(timeoutMs: number): Promise<number> {
+    return this.#readiness.until(timeoutMs);
   }
 
   /**
@@ -130,6 +124,7 @@ export class Connection implements AsyncDisposable {
     const failure = classifyError(error, key, this.#address);
     if (isForeign(error)) this.#report("malformed-record", failure.message);
     if (isRefusal(error) && !this.#closed) this.#refusals.refused({ script, key }, failure);
+    this.#redial?.answered(error);
     return failure;
   }
 
@@ -137,42 +132,45 @@ export class Connection implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
-    const { owned } = this.#options;
-    const unanswered = this.#pending.size > 0;
-    for (const { reject } of this.#waiting) reject(closedError());
+    this.#readiness.close();
+    this.#pulse.reset();
+    this.#hungNodes.close();
     for (const fail of this.#pending) fail(closedError());
     this.#pending.clear();
-    for (const [event, listener] of this.#listeners)
-      // An 'error' that nobody hears is printed by ioredis.
-      if (!owned || event !== "error") this.client.off(event, listener);
-    if (isCluster(this.client)) for (const node of this.client.nodes()) node.off("close", this.#nodeLost);
-    if (owned) {
-      if (unanswered) resetSocket(this.client);
+    this.#stopListening();
+    if (this.#options.owned) {
+      if (this.#owed > 0) resetSocket(this.client);
       this.client.disconnect();
       socketOf(this.client)?.destroy();
     }
     return Promise.resolve();
   }
 
-  async #send<T>({ script, keys, args, timeoutMs, decode, wrote }: Call<T>): Promise<Reply<T>> {
+  async #send<T>({ script, keys, args, timeoutMs, decode, wrote, late }: Call<T>): Promise<Reply<T>> {
     const { clock } = this.#options;
     const key = keys[0] ?? "";
     const { promise, resolve, reject } = Promise.withResolvers<Reply<T>>();
     const losses = this.#losses;
     this.#pending.add(reject);
+    this.#owed += 1;
     const validFrom = clock.now();
+    this.#pulse.asked();
     this.#writes.add(this.#pending.size);
-    // Both outcomes are handled, so an answer after the deadline is dropped in silence.
-    runScript(this.client, script, keys, args).then(
+    // A request that is of no use any more is not sent a second time.
+    runScript(this.client, script, keys, args, () => this.#pending.has(reject)).then(
       (reply) => {
+        this.#owed -= 1;
+        this.#replies += 1;
         this.#options.health.restored("unreachable");
+        const isLate = !this.#pending.delete(reject);
         const value = decode(reply);
         if (value !== undefined && wrote?.(value) !== false) this.#refusals.served({ script, key });
-        if (!this.#pending.delete(reject)) return;
         if (value === undefined) reject(this.#unreadable(key));
+        else if (isLate) late?.(value);
         else resolve({ value, validFrom, resent: losses !== this.#losses });
       },
       (error: unknown) => {
+        this.#owed -= 1;
         const failure = this.explain(error, key, script);
         if (isAnswer(error)) this.#options.health.restored("unreachable");
         else if (failure.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(failure.message);
@@ -189,13 +187,21 @@ export class Connection implements AsyncDisposable {
     });
   }
 
-  /** Gives a call up. Whatever else is in flight is answered late, too, and fails with it. */
+  /**
+   * Gives this call up, and no other. What the network still holds back of it may be executed
+   * later; the mark that its caller leaves takes care of that (rule R7).
+   */
   #overdue(timeoutMs: number): LeaseholdError {
     const message = `Redis at ${this.#address} did not answer within ${Math.round(timeoutMs)} ms.`;
-    this.#reportUnreachable(message);
-    // Rule R7: what the network still holds back must not be executed later.
-    if (this.#options.owned) resetSocket(this.client);
+    if (this.#pulse.isSilent) this.#reportUnreachable(message);
+    this.#hungNodes.overdue(timeoutMs, message);
     return new LeaseholdError("OUTCOME_UNKNOWN", message);
+  }
+
+  /** Nothing arrives. What is in flight on a connection of our own fails with it. */
+  #silent(): void {
+    this.#reportUnreachable(`Nothing arrives from Redis at ${this.#address}.`);
+    if (this.#options.owned) resetSocket(this.client);
   }
 
   #unreadable(key: string): LeaseholdError {
@@ -204,47 +210,24 @@ export class Connection implements AsyncDisposable {
     return new LeaseholdError("OUTCOME_UNKNOWN", message);
   }
 
-  /**
-   * A Cluster loses the connection to one of its nodes without closing. It then sends again what
-   * was in flight on that connection.
-   */
-  readonly #nodeLost = (): void => {
-    this.#losses += 1;
-  };
-
-  #ready(): void {
-    this.#options.health.restored("unreachable");
-    this.#lastFailure = undefined;
-    this.#hasBeenReady = true;
-    this.#refusals.connected();
-    if (isReady(this.client)) for (const { resolve } of this.#waiting) resolve();
-  }
-
-  #lost(): void {
-    this.#losses += 1;
-    this.#reportUnreachable(`The connection to Redis at ${this.#address} was lost.`);
-  }
-
-  #ended(): void {
-    if (this.#options.owned) return;
-    for (const { reject } of this.#waiting) reject(unavailable("The Redis client was closed."));
-  }
-
-  /** The client could not connect. Where that does not mend itself, nobody waits for it. */
-  #failed(error: unknown): void {
-    this.#lastFailure = classifyError(error, "", this.#address);
-    if (isRefusal(error) && !this.#closed) this.#refusals.refusedConnection(this.#lastFailure);
-    if (this.#lastFailure.permanent) for (const { reject } of this.#waiting) reject(this.#notReady());
-  }
-
-  #notReady(): LeaseholdError {
-    if (this.#lastFailure === undefined) {
-      const port = speaksTls(this.client) ? "speak TLS" : "ask for TLS (rediss://)";
-      const hint = this.#hasBeenReady ? "" : ` Is it a Redis, and does its port ${port}?`;
-      return unavailable(`Redis at ${this.#address} did not become ready in time.${hint}`);
-    }
-    const { message, permanent } = this.#lastFailure;
-    return unavailable(`Redis is not connected. ${message}`, permanent);
+  /** A lost connection is told to nobody: what fails with it is, and what cannot be sent. */
+  #listener(): ClientListener {
+    const readiness = this.#readiness;
+    return {
+      connecting: () => readiness.connecting(),
+      ready: () => {
+        this.#pulse.reset();
+        readiness.ready();
+      },
+      closed: () => {
+        this.#losses += 1;
+        readiness.lost();
+      },
+      ended: () => readiness.ended(),
+      failed: (error) => readiness.failed(error),
+      // A Cluster then sends again what was in flight on that connection.
+      nodeLost: () => void (this.#losses += 1),
+    };
   }
 
   get #address(): string {
@@ -258,12 +241,4 @@ export class Connection implements AsyncDisposable {
   #report(reason: DegradationReason, message: string): void {
     this.#options.health.degraded({ reason, message });
   }
-}
-
-export function closedError(): LeaseholdError {
-  return new LeaseholdError("CLOSED", "This Redis backend is closed.");
-}
-
-function unavailable(message: string, permanent = false): LeaseholdError {
-  return new LeaseholdError("BACKEND_UNAVAILABLE", message, { permanent });
 }

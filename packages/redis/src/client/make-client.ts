@@ -1,6 +1,7 @@
 import { Backoff, type Random } from "@leasehold/core";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient } from "./client.ts";
+import { socketOf, unrefReconnect } from "./socket.ts";
 
 /**
  * The options without which ioredis is not safe for coordination. Its defaults wait for 73 s when
@@ -29,19 +30,34 @@ export const safeOptions: RedisOptions = {
 /** The pause between two attempts to connect. It is short: a lease is waiting for it. */
 export const reconnectPace = { firstMs: 50, longestMs: 500 };
 
-/** A client of our own. */
+/**
+ * A client of our own. What hangs is bounded: TCP by `connectTimeout`, a question to Sentinel by
+ * `sentinelCommandTimeout`, an attempt as a whole by `Readiness`.
+ */
 export function makeClient(source: string | RedisOptions, random: Random): RedisClient {
   const given = typeof source === "string" ? {} : source;
-  const backoff = new Backoff(reconnectPace, random);
   const options: RedisOptions = {
     connectTimeout: 2_000,
-    retryStrategy: (attempt) => {
-      // ioredis counts from 1 again once it was connected.
-      if (attempt === 1) backoff.reset();
-      return backoff.nextMs();
-    },
+    sentinelCommandTimeout: 1_000,
+    retryStrategy: pausesOf(random),
+    sentinelRetryStrategy: pausesOf(random),
     ...given,
     ...safeOptions,
   };
-  return typeof source === "string" ? new Redis(source, options) : new Redis(options);
+  const client = typeof source === "string" ? new Redis(source, options) : new Redis(options);
+  // Calls in flight keep the process alive by their deadlines. An idle connection must not.
+  client.on("connect", () => socketOf(client)?.unref());
+  client.on("reconnecting", () => unrefReconnect(client));
+  // An 'error' that nobody hears is printed by ioredis, also after the backend was closed.
+  client.on("error", () => {});
+  return client;
+}
+
+/** Pauses with jitter. ioredis counts from 1 again once it was connected. */
+function pausesOf(random: Random): (attempt: number) => number {
+  const backoff = new Backoff(reconnectPace, random);
+  return (attempt) => {
+    if (attempt === 1) backoff.reset();
+    return backoff.nextMs();
+  };
 }

@@ -41,15 +41,6 @@ export class Refusals {
     this.#health.degraded({ reason: "refusing", message }, this);
   }
 
-  /** The server refused before anything was asked: a password, a user, one client too many. */
-  refusedConnection({ message }: LeaseholdError): void {
-    this.#health.degraded({ reason: "refusing", message }, connecting);
-  }
-
-  connected(): void {
-    this.#health.restored("refusing", connecting);
-  }
-
   /** A step was taken that wrote something, or that does not write. */
   served({ script, key }: Question): void {
     const last = this.#last;
@@ -62,6 +53,3 @@ export class Refusals {
     this.#health.restored("refusing", this);
   }
 }
-
-/** What suffers from a refused connection, as a source of `Health`. */
-const connecting = Symbol("connecting");

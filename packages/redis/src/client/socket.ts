@@ -8,6 +8,7 @@ export interface Socket {
   readonly connecting: boolean;
   readonly writable: boolean;
   readonly writableEnded: boolean;
+  readonly bytesRead: number;
   unref(): unknown;
   cork(): void;
   uncork(): void;
@@ -23,6 +24,11 @@ function streamOf(client: ScriptClient): Partial<Socket> | null | undefined {
 export function socketOf(client: ScriptClient): Socket | undefined {
   const socket = streamOf(client);
   return typeof socket?.destroy === "function" && socket.destroyed !== true ? (socket as Socket) : undefined;
+}
+
+/** How much was received on this connection; undefined for a Cluster, which has several. */
+export function bytesReceived(client: ScriptClient): number | undefined {
+  return streamOf(client)?.bytesRead;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ChangeListener } from "@leasehold/core";
-import { closedError } from "../client/connection.ts";
+import { closedError } from "../client/readiness.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** How long a watch waits for its subscription, in milliseconds, before it begins without. */

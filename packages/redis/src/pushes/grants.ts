@@ -4,7 +4,7 @@ import type { Subscriber } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * How many grants that nobody waits for are given back at a time. The others end with their ttl.
+ * How many claims that nobody waits for are given back at a time. The others end with their ttl.
  */
 const MOST_STRAYS = 64;
 
@@ -25,6 +25,8 @@ export class GrantPushes {
   readonly #giveBack: GrantPushesOptions["giveBack"];
   readonly #listeners = new Set<GrantListener>();
   readonly #strays = new Set<string>();
+  /** Owners of claims that wait in a line, and whose grant was not pushed yet. */
+  readonly #awaited = new Set<string>();
   #inbox: Subscription | undefined;
   /** A claim may have joined the line, or may have been granted, while nothing was heard. */
   #missed = false;
@@ -62,6 +64,32 @@ export class GrantPushes {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * An acquire that was given up has put a claim into the store after all. It is released, unless
+   * somebody here still wants it: the same owner may be asking again at this moment, and a release
+   * would take its claim. Without a listener nobody can tell.
+   */
+  cameLate(owner: string, release: () => Promise<unknown>): void {
+    const listeners = [...this.#listeners];
+    if (listeners.length > 0 && listeners.every((listener) => listener.knows?.(owner) === false))
+      this.#takeOut(owner, release);
+  }
+
+  /** The claim waits in a line: its grant is to be pushed. */
+  queued(owner: string): void {
+    this.#awaited.add(owner);
+  }
+
+  /** The claim does not wait any more: granted by an answer, released or dead. */
+  forget(owner: string): void {
+    this.#awaited.delete(owner);
+  }
+
+  /** A renewal found the claim granted. If no push said so, pushes may not be heard at all. */
+  found(owner: string): void {
+    if (this.#awaited.delete(owner)) this.#subscriber.doubt();
+  }
+
   #opened(): void {
     const missed = this.#missed;
     // Between this opening and the next one there is a gap.
@@ -73,13 +101,18 @@ export class GrantPushes {
   #receive(message: string): void {
     const push = decodePush(message);
     if (push === undefined) return;
+    this.#awaited.delete(push.owner);
     // All listeners are asked, even after one knows: several coordinators may share this backend.
     const known = [...this.#listeners].map((listener) => listener.granted(push)).includes(true);
-    if (known || this.#strays.has(push.owner) || this.#strays.size >= MOST_STRAYS) return;
-    this.#strays.add(push.owner);
+    if (!known) this.#takeOut(push.owner, () => this.#giveBack(push));
+  }
+
+  #takeOut(owner: string, release: () => Promise<unknown>): void {
+    if (this.#strays.has(owner) || this.#strays.size >= MOST_STRAYS) return;
+    this.#strays.add(owner);
     // If this fails the claim ends with its ttl, since nobody renews it.
-    this.#giveBack(push)
+    release()
       .catch(() => {})
-      .finally(() => this.#strays.delete(push.owner));
+      .finally(() => this.#strays.delete(owner));
   }
 }

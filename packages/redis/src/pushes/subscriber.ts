@@ -2,6 +2,7 @@ import { Backoff, sleep, within, type Clock, type Health, type Random, type Time
 import { isCluster, type ClusterClient, type RedisClient, type SubscriberClient } from "../client/client.ts";
 import { reconnectPace, safeOptions } from "../client/make-client.ts";
 import { socketOf } from "../client/socket.ts";
+import { Hearing } from "./hearing.ts";
 import { Subscription, type ChannelListener } from "./subscription.ts";
 
 /** How long one attempt to connect, or to subscribe, may take. */
@@ -40,6 +41,8 @@ export class Subscriber {
   readonly #channels = new Map<string, Channel>();
   #client: SubscriberClient | undefined;
   #isConnected = false;
+  /** Of the present connection, once it stands. */
+  #hearing: Hearing | undefined;
   /** Ends what waits for the present connection, once that is dropped. */
   #dropping = new AbortController();
   #retrying: Timer | undefined;
@@ -67,6 +70,15 @@ export class Subscriber {
     });
     channel.subscriptions.add(subscription);
     return subscription;
+  }
+
+  /**
+   * Something should have been heard, and was not. That proves nothing: a push can be refused by
+   * the access list, or still be on its way, and whoever is granted by its own renewal gets none.
+   * So the connection is not dropped for it, but asked at once.
+   */
+  doubt(): void {
+    this.#hearing?.doubt();
   }
 
   close(): void {
@@ -102,7 +114,9 @@ export class Subscriber {
     client.on("connect", () => socketOf(client)?.unref());
     client.on("end", () => this.#lost(client));
     client.on("message", (name: unknown, message: unknown) => {
-      if (this.#client === client && typeof name === "string" && typeof message === "string")
+      if (this.#client !== client) return;
+      this.#hearing?.heard();
+      if (typeof name === "string" && typeof message === "string")
         for (const { listener } of this.#channels.get(name)?.subscriptions ?? []) listener.onMessage(message);
     });
     this.#inTime(client.connect()).then(
@@ -136,6 +150,12 @@ export class Subscriber {
   #connected(client: SubscriberClient): void {
     if (this.#client !== client) return;
     this.#isConnected = true;
+    this.#hearing = new Hearing({
+      clock: this.#options.clock,
+      ask: () => client.ping(),
+      isNeeded: () => this.#channels.size > 0,
+      deaf: () => this.#lost(client),
+    });
     for (const channel of this.#channels.values()) this.#request(channel);
   }
 
@@ -212,6 +232,8 @@ export class Subscriber {
     const client = this.#client;
     this.#client = undefined;
     this.#isConnected = false;
+    this.#hearing?.stop();
+    this.#hearing = undefined;
     for (const channel of this.#channels.values()) channel.isOpen = false;
     this.#dropping.abort();
     this.#dropping = new AbortController();

@@ -32,3 +32,11 @@ it("a listener that another one adds hears of the next event", () => {
   listeners.tell("b");
   expect(heard).toEqual(["none", "a", "b", "b"]);
 });
+
+it("turns the rejection of an async listener into a process warning", async () => {
+  const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
+  const listeners = new Listeners<string>();
+  listeners.add((event): unknown => Promise.reject(new Error(`no sink for ${event}`)));
+  listeners.tell("a");
+  expect((await warned).message).toBe("A listener of a Leasehold policy threw: Error: no sink for a");
+});

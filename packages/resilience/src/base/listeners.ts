@@ -3,13 +3,21 @@ import { channel } from "node:diagnostics_channel";
 import { checkFunction } from "./arguments.ts";
 import type { PolicyEvent } from "./policy.ts";
 
-/** Calls a listener. Its error must not change what a policy does: it becomes a process warning. */
+/**
+ * Calls a listener. Its error must not change what a policy does: it becomes a process warning, and
+ * so does the rejection of an `async` one.
+ */
 export function tell<T>(listener: (event: T) => void, event: T): void {
   try {
-    listener(event);
+    const result = listener(event) as unknown;
+    if (result instanceof Promise) result.catch(warn);
   } catch (error) {
-    process.emitWarning(`A listener of a Leasehold policy threw: ${String(error)}`, "LeaseholdWarning");
+    warn(error);
   }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(`A listener of a Leasehold policy threw: ${String(error)}`, "LeaseholdWarning");
 }
 
 /** The listeners of one event. */

@@ -93,6 +93,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
         // grant back.
         granted: (push) => (pushes && mode === "pass" ? listener.granted(push) : true),
         lookAgain: () => listener.lookAgain(),
+        knows: (owner) => listener.knows?.(owner) ?? true,
       }),
   };
 
