@@ -12,6 +12,7 @@ import {
   type Traits,
 } from "@leasehold/core";
 import { Calls } from "./rpc/calls.ts";
+import { WatchHub } from "./rpc/watch-hub.ts";
 import { ClaimKeys } from "./format/claim-keys.ts";
 import { Endpoints } from "./rpc/endpoints.ts";
 import { EtcdLeaseStore } from "./lease-store.ts";
@@ -53,6 +54,7 @@ class EtcdBackend implements Backend {
   readonly #store: EtcdLeaseStore;
   readonly #records: EtcdIdempotencyStore;
   readonly #calls: Calls;
+  readonly #hub: WatchHub;
   readonly #endpoints: Endpoints;
   readonly #health: Health;
   #closing: Promise<void> | undefined;
@@ -76,10 +78,11 @@ class EtcdBackend implements Backend {
     const auth = "hosts" in source ? source.auth : undefined;
     const probe = Buffer.from(`${keyPrefix}/~`);
     this.#calls = new Calls(this.#endpoints, { clock, health: this.#health, auth, probe });
-    this.#store = new EtcdLeaseStore(this.#calls, new ClaimKeys(keyPrefix, random.hex(8)), random);
+    this.#hub = new WatchHub(this.#calls, random);
+    this.#store = new EtcdLeaseStore(this.#calls, this.#hub, new ClaimKeys(keyPrefix, random.hex(8)), random);
     this.leases = this.#store;
     const { sharedLeases: leases, sweeper } = this.#store;
-    const foundation = { calls: this.#calls, leases, sweeper, random };
+    const foundation = { calls: this.#calls, hub: this.#hub, leases, sweeper, random };
     this.#records = new EtcdIdempotencyStore(keyPrefix, foundation);
     this.idempotency = this.#records;
   }
@@ -101,9 +104,9 @@ class EtcdBackend implements Backend {
    * the connections.
    */
   async #close(): Promise<void> {
-    const watches = this.#records.close();
+    this.#records.close();
     await this.#store.close(closeTimeoutMs, () => this.#records.leasesInUse);
-    await watches;
+    await this.#hub.close();
     this.#calls.close();
     this.#endpoints.close();
     this.#health.close();

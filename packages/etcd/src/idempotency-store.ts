@@ -11,6 +11,7 @@ import type {
 } from "@leasehold/core";
 import type { Calls } from "./rpc/calls.ts";
 import { closedError } from "./rpc/failure.ts";
+import type { WatchHub } from "./rpc/watch-hub.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import type { SharedLease } from "./leases/shared-lease.ts";
 import type { SharedLeases } from "./leases/shared-leases.ts";
@@ -27,6 +28,7 @@ import { MalformedRecord } from "./idempotency/seen-record.ts";
 /** What a store of records stands on besides its own. */
 export interface Foundation {
   readonly calls: Calls;
+  readonly hub: WatchHub;
   /**
    * The leases of this process, which its claims are on too, and who looks after what is left on
    * them.
@@ -52,12 +54,12 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
   readonly #watches: ResourceWatches;
   #closed = false;
 
-  constructor(prefix: string, { calls, leases, sweeper, random }: Foundation) {
+  constructor(prefix: string, { calls, hub, leases, sweeper, random }: Foundation) {
     const keys = new RecordKeys(prefix);
     const executions = new Executions(calls, keys, leases, sweeper);
     const retention = new RetentionLeases(calls, random);
     this.#parts = { calls, keys, leases, retention, executions, sweeper };
-    this.#watches = new ResourceWatches(calls, (record) => keys.both(record), random);
+    this.#watches = new ResourceWatches(hub, (record) => keys.both(record));
   }
 
   begin(request: BeginRequest): Promise<BeginReply> {
@@ -88,10 +90,10 @@ export class EtcdIdempotencyStore implements IdempotencyStore {
   /**
    * Ends the watches. Neither results nor executions end with it: those are kept, and these lapse.
    */
-  async close(): Promise<void> {
+  close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#watches.close();
+    this.#watches.close();
   }
 
   async #telling<T>(record: string, call: () => Promise<T>): Promise<T> {

@@ -27,6 +27,7 @@ import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
 import { proposeValue } from "./steps/propose.ts";
 import { renewClaims } from "./steps/renew.ts";
+import type { WatchHub } from "./rpc/watch-hub.ts";
 import { ResourceWatches } from "./line/resource-watches.ts";
 import { Claims } from "./ownership/claims.ts";
 import { closedError, toLeaseholdError } from "./rpc/failure.ts";
@@ -43,11 +44,11 @@ export class EtcdLeaseStore implements LeaseStore {
   readonly #resourceWatches: ResourceWatches;
   #closed = false;
 
-  constructor(calls: Calls, keys: ClaimKeys, random: Random) {
+  constructor(calls: Calls, hub: WatchHub, keys: ClaimKeys, random: Random) {
     const leases = new SharedLeases(calls, random, () => watches.lookAgain());
     const sweeper = new Sweeper(calls, leases);
     const claims = new Claims(calls, keys, sweeper);
-    const watches: LineWatches = new LineWatches(calls, keys, random, {
+    const watches: LineWatches = new LineWatches(calls, keys, hub, {
       unwanted: (claim) => {
         const { settled } = claims.release(claim, 0);
         claims.discard({ key: claim.key, ticket: claim.ticket }, settled);
@@ -55,7 +56,7 @@ export class EtcdLeaseStore implements LeaseStore {
       gone: (claim) => claims.claimGone(claim),
     });
     this.#parts = { calls, keys, sums: new LineSums(keys), leases, claims, watches, sweeper, random };
-    this.#resourceWatches = new ResourceWatches(calls, (resource) => keys.resource(resource), random);
+    this.#resourceWatches = new ResourceWatches(hub, (resource) => keys.resource(resource));
   }
 
   /**
@@ -145,8 +146,9 @@ export class EtcdLeaseStore implements LeaseStore {
     const { leases, claims, watches, sweeper } = this.#parts;
     sweeper.close();
     const inUse = (): ReadonlySet<SharedLease> => new Set([...claims.leases, ...alsoInUse()]);
-    const observers = this.#resourceWatches.close();
-    await Promise.all([observers, watches.close(), leases.revokeAll(inUse, timeoutMs)]);
+    this.#resourceWatches.close();
+    watches.close();
+    await leases.revokeAll(inUse, timeoutMs);
   }
 
   #assertOpen(): void {

@@ -170,6 +170,9 @@ function connect(host: string, credentials: EtcdCredentials | undefined): Etcd3 
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 500,
       "grpc.enable_retries": 0,
+      // What etcd sends is bounded by etcd. gRPC's default, 4 MiB, would fail the answer to a
+      // question that is asked again for ever.
+      "grpc.max_receive_message_length": -1,
       "grpc.service_config_disable_resolution": 1,
       // gRPC shares a connection among clients with equal options. A replaced one must really be
       // another.

@@ -172,7 +172,8 @@ export class WatchHub {
   /** The server judges the token and the permission of each watch, and says so only here. */
   #cancelled(watch: Watch, { cancel_reason: said, compact_revision: compacted }: IWatchResponse): void {
     const why = said || `compacted at revision ${compacted}`;
-    const isToken = why.includes("auth token") || (why.includes("permission") && this.#stream?.isWithoutToken);
+    const isToken =
+      why.includes("auth token") || (why.includes("permission") && this.#stream?.isWithoutToken);
     // The token is the stream's: without another, none of its watches can be made again.
     if (isToken === true) return this.#stream?.break(new RpcFailure("token", why));
     this.#interrupt(watch, why);

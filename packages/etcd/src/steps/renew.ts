@@ -1,5 +1,6 @@
 import type { CallOptions, Instant, Proof, RenewAnswer, RenewRequest } from "@leasehold/core";
 import type { Named } from "../format/claim-request.ts";
+import { FrontReads } from "./front-reads.ts";
 import type { Parts } from "./parts.ts";
 import { Deadline } from "../rpc/deadline.ts";
 import type { OwnClaim } from "../line/own-claim.ts";
@@ -40,11 +41,12 @@ class Renewal {
   readonly #deadline: Deadline;
   /** By lease: what the last of them is good for, and what it finds. */
   readonly #refreshes = new Map<SharedLease, { since: Instant; refresh: Promise<Refresh> }>();
-  readonly #fronts = new Map<string, Promise<ReadonlySet<bigint>>>();
+  readonly #fronts: FrontReads;
 
   constructor(parts: Parts, deadline: Deadline) {
     this.#parts = parts;
     this.#deadline = deadline;
+    this.#fronts = new FrontReads(parts, deadline);
   }
 
   async renew(request: Named<RenewRequest>): Promise<RenewAnswer> {
@@ -65,7 +67,7 @@ class Renewal {
     const [{ keys, proof }, granted] = await Promise.all([
       this.#refresh(claim.lease, claim.writtenBy),
       // Whether it is granted by now is worth a look, and not the renewal: a push may tell as well.
-      claim.granted || this.#isFront(claim).catch(() => false),
+      claim.granted || this.#fronts.isFront(claim).catch(() => false),
     ]);
     if (keys === null) return this.#offLease(claim);
     // An eviction has moved it; or the list, the leader's own view, lags behind a claim that
@@ -161,37 +163,5 @@ class Renewal {
       this.#parts.claims.claimGone(claim);
     }
     return { kind: "gone" };
-  }
-
-  /**
-   * Whether a waiting claim was granted by now: a push may have been lost. One read for all who
-   * wait in the line.
-   */
-  async #isFront(claim: OwnClaim): Promise<boolean> {
-    const line = `${claim.capacity}/${claim.resource}`;
-    let front = this.#fronts.get(line);
-    if (front === undefined) {
-      front = claim.capacity === 1 ? this.#head(claim) : this.#inFront(claim.resource);
-      this.#fronts.set(line, front);
-    }
-    return (await front).has(claim.ticket);
-  }
-
-  /** Capacity 1: the oldest claim is the only one granted. */
-  async #head({ resource, capacity }: OwnClaim): Promise<ReadonlySet<bigint>> {
-    const { calls, keys } = this.#parts;
-    const { kvs } = await calls.unary(({ kv }, options) => {
-      const oldest = { sort_order: "Ascend", sort_target: "Create", limit: 1, keys_only: true } as const;
-      return kv.range({ ...keys.line(resource, capacity), ...oldest }, options);
-    }, this.#deadline.leftMs);
-    const [head] = kvs;
-    // Something that is no claim stands in front: look past it.
-    if (head !== undefined && keys.parse(head.key) === undefined) return this.#inFront(resource);
-    return new Set(head === undefined ? [] : [BigInt(head.create_revision)]);
-  }
-
-  async #inFront(resource: string): Promise<ReadonlySet<bigint>> {
-    const line = await readLine(this.#parts.calls, this.#parts.keys, resource, this.#deadline.leftMs);
-    return new Set(line.claims.filter(({ granted }) => granted).map(({ ticket }) => ticket));
   }
 }
