@@ -2,6 +2,7 @@ import { Health, type Backend } from "@leasehold/core";
 import type { RedisOptions } from "ioredis";
 import { isClient, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { Connection } from "./client/connection.ts";
+import { LineCalls } from "./client/line-calls.ts";
 import { makeClient } from "./client/make-client.ts";
 import { RedisIdempotencyStore } from "./idempotency-store.ts";
 import { RedisLeaseStore } from "./lease-store.ts";
@@ -55,7 +56,8 @@ export function redisBackend(
       leases.release({ resource: { name, announce: true }, owner, timeoutMs: GIVE_BACK_MS }),
   });
   const keysOf = resourceKeysUnder(prefix);
-  const leases = new RedisLeaseStore({ connection, pushes, changes, keysOf, ticketTtlMs, maxBatch });
+  const calls = new LineCalls({ connection, clock, keysOf });
+  const leases = new RedisLeaseStore({ connection, calls, pushes, changes, keysOf, ticketTtlMs, maxBatch });
 
   return {
     name: "redis",
