@@ -15,7 +15,7 @@ export async function readLine(
   options: { values?: boolean; oldest?: number } = {},
 ): Promise<Line> {
   const { values = false, oldest } = options;
-  const order = { sort_order: "ASCEND", sort_target: "CREATE" } as const;
+  const order = { sort_order: "Ascend", sort_target: "Create" } as const;
   const { kvs, header } = await calls.unary(
     ({ kv }, callOptions) =>
       kv.range(
