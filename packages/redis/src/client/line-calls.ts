@@ -1,16 +1,21 @@
 import { elapsedMs, type Clock, type Resource } from "@leasehold/core";
 import type { ResourceKeys } from "../scripts/keys.ts";
-import { needsLine } from "../scripts/line.ts";
+import { makesLine, needsLine } from "../scripts/line.ts";
 import { scripts, type Script } from "../scripts/script.ts";
 import { isCluster } from "./client.ts";
 import type { Connection, Reply } from "./connection.ts";
 
-/** For how long a name is taken for contended after its line was met, in milliseconds. */
-const REMEMBERED_MS = 10_000;
+/**
+ * For how long a name is taken for contended after its line was met, in milliseconds. Short, since
+ * the line may end meanwhile.
+ */
+const REMEMBERED_MS = 1_000;
 /** How many names are remembered. */
 const MOST_REMEMBERED = 1_000;
 /** How long one script that grants on may take, in milliseconds. */
 const GRANT_ON_MS = 5_000;
+
+type Wanting = typeof needsLine | typeof makesLine;
 
 /** One step on lines. */
 export interface LineCall<T> {
@@ -34,8 +39,13 @@ export interface LineCallsOptions {
  * On a single server a script has all keys of its resources. In a Cluster it is sent with their
  * hashes alone, and with all keys only if it answers that it needs the line. A script whose keys do
  * not all exist is refused while their slot is moved from one node to another, which an interrupted
- * move makes last. With one key it is served all the time, so whatever is uncontended goes on. A
- * contended name would cost two round trips, so it is remembered for a while.
+ * move makes last. With one key it is served all the time, so whatever is uncontended goes on. With
+ * three it is served once there is a line, since then all of them exist; only while some are moved
+ * and others are not it has to wait.
+ *
+ * A contended name would cost two round trips, so it is remembered for a moment. A name whose line
+ * was yet to be made is not: while its slot is moved that is refused, and the next who comes, the
+ * holder above all, must not be refused with it.
  */
 export class LineCalls {
   readonly #options: LineCallsOptions;
@@ -68,13 +78,14 @@ export class LineCalls {
       }
     }
     const startedAt = clock.now();
-    const first = await connection.call<T | typeof needsLine>({
+    const first = await connection.call<T | Wanting>({
       ...call,
       keys: keys.map((each) => each.base),
-      decode: (reply) => (wantsLine(call.script, reply) ? needsLine : decode(reply)),
+      decode: (reply) => wanting(call.script, reply) ?? decode(reply),
     });
-    if (first.value !== needsLine) return first as Reply<T>;
-    this.#remember(base);
+    const { value } = first;
+    if (value !== needsLine && value !== makesLine) return { ...first, value };
+    if (value === needsLine) this.#remember(base);
     const timeoutMs = Math.max(1, call.timeoutMs - elapsedMs(clock, startedAt));
     const second = await connection.call({ ...call, timeoutMs, keys: all, decode: decodeLine });
     // A late copy of the first could find that the line is no more, and act.
@@ -141,8 +152,7 @@ function eachAnswer(
 }
 
 /** A batch is about one line in a Cluster, so what one of its claims meets they all meet. */
-function wantsLine(script: Script, reply: unknown): boolean {
-  return (
-    reply === needsLine || (script === scripts.renew && Array.isArray(reply) && reply.includes(needsLine))
-  );
+function wanting(script: Script, reply: unknown): Wanting | undefined {
+  const answers: readonly unknown[] = script === scripts.renew && Array.isArray(reply) ? reply : [reply];
+  return ([needsLine, makesLine] as const).find((word) => answers.includes(word));
 }

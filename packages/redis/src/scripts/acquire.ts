@@ -1,7 +1,7 @@
 import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { ahead, line, needsLine } from "./line.ts";
+import { ahead, line, makesLine, needsLine } from "./line.ts";
 import { marks } from "./marks.ts";
 
 /**
@@ -18,7 +18,7 @@ import { marks } from "./marks.ts";
  *
  * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r
  * departed` or `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so
- * the answer proves nothing of its life. What info is, claim.ts tells. `l` and a `+` at the end:
+ * the answer proves nothing of its life. What info is, claim.ts tells. `l`, `n` and a `+` at the end:
  * see line.ts.
  *
  * The first part is the uncontended path: three commands, one key. What the other path needs is
@@ -138,7 +138,7 @@ if refusal then
   else keepClamped(base, only) end
   return withMore(l, refusal)
 end
-if not KEYS[2] then return '${needsLine}' end
+if not KEYS[2] then return '${makesLine}' end
 
 local drawn = string.format('%016.0f', ticket)
 local lives = ttl + 1001

@@ -1,5 +1,7 @@
-/** What a script answers that was sent with too few keys, see below. */
+/** What a script answers that was sent with too few keys, see below: there is a line. */
 export const needsLine = "l";
+/** As `needsLine`: there is none yet, and the caller must make it. */
+export const makesLine = "n";
 
 /**
  * The contended form. The line is a sorted set of owners by ticket, their expiries another. Their
@@ -31,8 +33,8 @@ export const needsLine = "l";
  *   observers may have seen the line's claims.
  * - `withMore(l, answer)`: the answer, with a `+` at its end if more claims could be granted.
  *
- * `needsLine` is what a script answers, having changed nothing, if it was sent with the hash alone and
- * finds that there is a line, or must be one. In a Cluster a script whose keys do not all exist is
+ * `needsLine` or `makesLine` is what a script answers, having changed nothing, if it was sent with
+ * the hash alone and finds that there is a line, or must be one. In a Cluster a script whose keys do not all exist is
  * refused while their slot is moved, and a script of one key is served. So there the line's keys are
  * named only where there is a line.
  */

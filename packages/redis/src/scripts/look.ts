@@ -47,7 +47,7 @@ if count == 0 or count ~= redis.call('ZCARD', KEYS[3]) then return answer end
 local upto, log = whole(fields[4], base), fields[5] or ''
 local dead, isDead = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', text(now)), {}
 for _, owner in ipairs(dead) do isDead[owner] = true end
-answer[2] = string.match(log, '(%d+):%S*$') or ''
+answer[2] = versionOf(log)
 
 local changed = most == 0 and changesSince(log, known)
 if changed then
