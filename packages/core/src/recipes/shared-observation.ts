@@ -3,16 +3,19 @@ import { ChangeFeed } from "../base/change-feed.ts";
 import { elapsedMs, sleep, type Instant, type Timer } from "../base/clock.ts";
 import type { HolderView, Look, LookOptions } from "../contract/lease-store.ts";
 import type { Session } from "../lease/session.ts";
+import { LookPace } from "./look-pace.ts";
 
 /** Who looks and hears nothing looks anyway, this often. */
 const longestSilenceMs = 30_000;
 /** It looks for an expiry this long after the store should have seen it. */
 const afterExpiryMs = 10;
+/** How many looks at all holders may follow each other at once. */
+const mostWholeLooks = 4;
 /**
- * Between two looks there is this much, up to twice as much by chance: changes within it cost one
- * look, and a thousand processes that hear of the same change do not all look at the same moments.
+ * The same for looks at the head of a line. They cost little, and there are values that last no
+ * longer than it takes to see them: a leader that says its last word and resigns.
  */
-const shortestPauseMs = 50;
+const mostHeadLooks = 8;
 /** What was pieced together from changes is read anew, this often. */
 const wholeEveryMs = 300_000;
 const lookTimeoutMs = 5_000;
@@ -106,18 +109,18 @@ export class SharedObservation {
   async #run(): Promise<void> {
     const { clock, random } = this.#session.context;
     const backoff = new Backoff({ firstMs: 100, longestMs: 2_000 }, random);
-    let quietFromMs = 0;
-    let lookedAt: Instant | undefined;
+    const isHead = this.#observed.first !== undefined;
+    const pace = new LookPace(clock, random, isHead ? mostHeadLooks : mostWholeLooks);
     for await (const _ of this.#feed) {
       this.#timer?.cancel();
-      const pauseMs = lookedAt === undefined ? 0 : quietFromMs - elapsedMs(clock, lookedAt);
+      const pauseMs = pace.nextMs();
       if (pauseMs > 0) await sleep(clock, pauseMs, this.#end.signal, { keepAlive: true });
       if (this.#feed.ended) return;
       this.#feed.looking();
-      lookedAt = clock.now();
-      quietFromMs = shortestPauseMs * (1 + random.fraction());
       try {
-        const endsInMs = await this.#look(lookedAt);
+        const { endsInMs, isNews } = await this.#look();
+        // What holds a head is seen in full, while others that come and go behind it are not.
+        if (isHead && isNews) pace.refund();
         if (this.#feed.ended) return;
         backoff.reset();
         this.#lookIn(Math.min(longestSilenceMs, endsInMs + afterExpiryMs));
@@ -130,15 +133,15 @@ export class SharedObservation {
   }
 
   /** Looks, and hands on what was seen. Resolves with how long that lasts if nothing is heard. */
-  async #look(startedAt: Instant): Promise<number> {
+  async #look(): Promise<{ endsInMs: number; isNews: boolean }> {
     const { clock } = this.#session.context;
+    const startedAt = clock.now();
+    const before = this.#holders;
     const isOld = this.#wholeAt === undefined || elapsedMs(clock, this.#wholeAt) > wholeEveryMs;
     for (const observer of this.#observers) observer.isAwaited = true;
     const seen = await ask(this.#session, this.#observed, isOld ? undefined : this.#version);
-    if (seen.whole) {
-      this.#holders.clear();
-      this.#wholeAt = startedAt;
-    }
+    this.#holders = new Map(seen.whole ? [] : before);
+    if (seen.whole) this.#wholeAt = startedAt;
     for (const owner of seen.gone) this.#holders.delete(owner);
     for (const holder of seen.holders) this.#holders.set(holder.owner, holder);
     this.#version = seen.version;
@@ -146,10 +149,20 @@ export class SharedObservation {
     const holders = [...this.#holders.values()].toSorted((a, b) => (a.ticket < b.ticket ? -1 : 1));
     noteHolder(this.#session, this.#observed, holders);
     for (const observer of [...this.#observers]) if (observer.isAwaited) observer.take(holders);
-    return seen.endsInMs;
+    return { endsInMs: seen.endsInMs, isNews: isDifferent(before, holders) };
   }
 
   #lookIn(ms: number): void {
     this.#timer = this.#session.context.clock.schedule(ms, this.#feed.notify, { keepAlive: true });
   }
+}
+
+function isDifferent(before: ReadonlyMap<string, HolderView>, now: readonly HolderView[]): boolean {
+  return (
+    before.size !== now.length ||
+    now.some(({ owner, ticket, sequence }) => {
+      const known = before.get(owner);
+      return known?.ticket !== ticket || known.sequence !== sequence;
+    })
+  );
 }
