@@ -92,10 +92,10 @@ export interface LeaseStore {
    * look costs what has changed, and not all that there is.
    *
    * - With `known`, the version of an earlier look at the same resource with the same `first`, a
-   *   store may tell only what changed since: `whole` is false, `holders` are those who were granted
-   *   or got another value or mark, and `gone` the owners who hold no more. Either may name claims
-   *   of which nothing changed, and `gone` owners who never held. Applied to what was known, it is
-   *   what `inspect` shows as holders (remaining times aside), expiry included.
+   *   store may tell only what changed since: `whole` is false, `holders` are those who were
+   *   granted, evicted, or got another value, and `gone` the owners who hold no more. Either may
+   *   name claims of which nothing changed, and `gone` owners who never held. Applied to what was
+   *   known, it is what `inspect` shows as holders (remaining times aside), expiry included.
    * - A store that does not know that version, or keeps none, tells the whole.
    * - With `first`, it tells the whole of so many holders, the oldest ones.
    *

@@ -65,7 +65,8 @@ export interface Election {
   /**
    * Who leads, from now on: first as it is, then each change, vacancies (null) included. Terms
    * never go back. Of one term, each value that lasts longer than a push is seen, or longer than
-   * 100 ms while many candidates come and go. It goes on through outages of the store. It ends when `signal` aborts or the coordinator closes.
+   * 100 ms while many candidates come and go. It goes on through outages of the store. It ends when
+   * `signal` aborts or the coordinator closes.
    *
    * A leadership of this very process is lost at once when a higher term is seen.
    *

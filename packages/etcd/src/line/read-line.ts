@@ -4,8 +4,8 @@ import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Line, type LineClaim } from "./line.ts";
 
 /**
- * Everything on the resource, or so many of its oldest, whatever its capacity, as of one revision. Linearizable, as every
- * read here (F25).
+ * Everything on the resource, or so many of its oldest claims, whatever their capacity, as of one
+ * revision. Linearizable, as every read here (F25).
  */
 export async function readLine(
   calls: Calls,

@@ -18,8 +18,8 @@ import { marks } from "./marks.ts";
  *
  * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r
  * departed` or `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so
- * the answer proves nothing of its life. What info is, claim.ts tells. `l`, `n` and a `+` at the end:
- * see line.ts.
+ * the answer proves nothing of its life. What info is, claim.ts tells. `l`, `n` and a `+` at the
+ * end: see line.ts.
  *
  * The first part is the uncontended path: three commands, one key. What the other path needs is
  * defined below it, since defining costs time, too. The hash's field `last` is the last ticket and,

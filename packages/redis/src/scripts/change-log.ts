@@ -10,8 +10,8 @@
  *
  * - `versionOf(log)`: the stamp of the last change, or an empty string.
  * - `noteChanges(l)`: adds what a step did, before it is announced.
- * - `changesSince(log, known)`: the owners whose claims changed since that version, each once; nil if
- *   the log does not reach back so far.
+ * - `changesSince(log, known)`: the owners whose claims changed since that version, each once; nil
+ *   if the log does not reach back so far.
  */
 export const changeLog = /* lua */ `
 local function versionOf(log) return string.match(log, '^ (%d+):') or '' end

@@ -13,8 +13,8 @@ import { marks } from "./marks.ts";
  * | 2 | line: owners by ticket | 2 | channel to announce changes on; absent for none |
  * | 3 | expiries: owners by ms | | |
  *
- * Answers 1 if the owner has a live claim, else 0 (`l` and a `+` at the end: see line.ts). The step may grant the owner. The caller is not
- * the owner, so that grant is pushed, too.
+ * Answers 1 if the owner has a live claim, else 0; `l` and a `+` at the end: see line.ts. The step
+ * may grant the owner. The caller is not the owner, so that grant is pushed, too.
  */
 export const evict: string = `${clock}${claim}${marks}${changeLog}${line}
 local base, owner, channel = KEYS[1], ARGV[1], ARGV[2]

@@ -13,8 +13,8 @@
  *
  * - `isMarked(base, owner)`: whether this owner is refused.
  * - `sweepMarks(base)`: takes marks away whose time is over.
- * - `leaveMark(base, owner, ms)`: refuses this owner for `ms` from now. Its first write is one that a
- *   server out of memory does not refuse.
+ * - `leaveMark(base, owner, ms)`: refuses this owner for `ms` from now. Its first write is one that
+ *   a server out of memory does not refuse.
  * - `readMarks(base)`: all marks that last, as fields and values. `HSET` puts them back.
  */
 export const marks = /* lua */ `

@@ -15,8 +15,9 @@ import { marks } from "./marks.ts";
  * | | | 4 | channel to announce changes on; empty for none |
  *
  * Answers one string for each claim, in order: `h` (holds), `w <ahead ms>` (waits), `v` (evicted,
- * and not refreshed), `x` (gone) or `e <error>`; `l` and a `+` at the end: see line.ts. Each claim is renewed under `pcall`: a key of
- * another type under one name must not cost the others their leases.
+ * and not refreshed), `x` (gone) or `e <error>`; `l` and a `+` at the end: see line.ts. Each claim
+ * is renewed under `pcall`: a key of another type under one name must not cost the others their
+ * leases.
  *
  * A renewal's first write is PEXPIRE, which a server out of memory does not refuse. Otherwise every
  * lock would be lost at the moment when its memory is full.
