@@ -34,9 +34,9 @@ export const makesLine = "n";
  * - `withMore(l, answer)`: the answer, with a `+` at its end if more claims could be granted.
  *
  * `needsLine` or `makesLine` is what a script answers, having changed nothing, if it was sent with
- * the hash alone and finds that there is a line, or must be one. In a Cluster a script whose keys do
- * not all exist is refused while their slot is moved, and a script of one key is served. So there
- * the line's keys are named only where there is a line.
+ * the hash alone and finds that there is a line, or must be one. In a Cluster a script whose keys
+ * do not all exist is refused while their slot is moved, and a script of one key is served. So
+ * there the line's keys are named only where there is a line.
  */
 export const line = /* lua */ `
 local function withMore(l, answer) return l.more and answer .. '+' or answer end
