@@ -7,7 +7,7 @@ import { Redis, type Cluster } from "ioredis";
  * What of a resource may stay: the hash with its last ticket, and marks of the departed. Both
  * expire.
  */
-const mayStay = new Set(["last", "marks"]);
+const mayStay = /^(last|marks|lastmark|!.+)$/;
 
 /** Hands on the data of a Redis, behind the backend's back. */
 export function redisData(
@@ -34,7 +34,7 @@ export function redisData(
         const base = `leasehold:{${encodeName(resource)}}`;
         for (const key of [`${base}:line`, `${base}:expiry`])
           if ((await client.exists(key)) === 1) left.push(key);
-        for (const field of await client.hkeys(base)) if (!mayStay.has(field)) left.push(`${base} ${field}`);
+        for (const field of await client.hkeys(base)) if (!mayStay.test(field)) left.push(`${base} ${field}`);
         if ((await client.pttl(base)) === -1) left.push(`${base} never expires`);
       }
       return left;

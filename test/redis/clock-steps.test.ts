@@ -33,9 +33,7 @@ async function at(
   const time = `{'${Math.floor(ms / 1000)}', '${(ms % 1000) * 1000}'}`;
   const text = scripts[script].text.replace("redis.call('TIME')", time);
   expect(text).not.toContain("'TIME'");
-  const all = ["renew", "evict"].includes(script)
-    ? [base, ...keys]
-    : [base, ...keys, `${base}:gone:${owner}`];
+  const all = [base, ...keys];
   return client.eval(text, all.length, ...all, owner, ...args);
 }
 
@@ -44,7 +42,7 @@ const acquire = (ms: number, owner: string, ttlMs = 1_000): Promise<unknown> =>
 const acquireNow = (ms: number, owner: string, ttlMs = 1_000): Promise<unknown> =>
   at(ms, "acquire", owner, [String(ttlMs), "3600000", `${ttlMs} 1 1 inbox `, "-"]);
 const renew = (ms: number, owner: string, ticket: string, ttlMs = 1_000): Promise<unknown> =>
-  at(ms, "renew", owner, [ticket.padStart(16, "0"), String(ttlMs)]);
+  at(ms, "renew", owner, [ticket.padStart(16, "0"), String(ttlMs), ""]);
 
 const digits = (ms: number): string => `${ms}000`;
 

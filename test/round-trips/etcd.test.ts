@@ -180,7 +180,7 @@ test("a proclamation is one call, however many are made at once", async () => {
   expect((await coordinator.election("scheduler", { candidate: "b" }).leader())?.value).toBe("19");
 });
 
-test("any number of observers of one name share a watch, and a change costs each a look", async () => {
+test("any number of observers of one name share a watch, and a change costs them one look", async () => {
   const { coordinator } = await warmed();
   const election = coordinator.election("observed", { candidate: "a" });
   const stop = new AbortController();
@@ -193,12 +193,17 @@ test("any number of observers of one name share a watch, and a change costs each
   let beginning = await counter.since();
   await waitUntil("everybody has looked", async () => {
     beginning = sum(beginning, await counter.since());
-    return beginning["Range"] === 20 && seen.every((looks) => looks === 1);
+    return (beginning["Range"] ?? 0) >= 2 && seen.every((looks) => looks === 1);
   });
-  expect(beginning).toEqual({ Watch: 1, "Watch messages": 1, Range: 20 });
+  // One more for those who came while the first look was on its way.
+  const { Range: looks, ...others } = beginning;
+  expect(others).toEqual({ Watch: 1, "Watch messages": 1 });
+  expect(looks).toBeLessThanOrEqual(3);
   const leadership = await election.campaign();
   await waitUntil("everybody has seen the leader", () => seen.every((looks) => looks === 2));
-  expect(await counter.since()).toEqual({ Txn: 1, Range: 10 });
+  const change = await counter.since();
+  expect(change["Txn"]).toBe(1);
+  expect(change["Range"], "not one for each").toBeLessThanOrEqual(2);
   stop.abort();
   await Promise.all(watching);
   await leadership.resign();

@@ -19,12 +19,14 @@ export function scopedBackend(backend: Backend, scope: Scope): Backend {
       propose: (request) => scope(() => leases.propose(request)),
       evict: (request) => scope(() => leases.evict(request)),
       inspect: (resource, options) => scope(() => leases.inspect(resource, options)),
+      look: (resource, options) => scope(() => leases.look(resource, options)),
       watch: (resource, listener) => scope(() => leases.watch(resource, () => scope(listener))),
       onGrant: (listener) =>
         scope(() =>
           leases.onGrant({
             granted: (push) => scope(() => listener.granted(push)),
             lookAgain: () => scope(() => listener.lookAgain()),
+            knows: (owner) => listener.knows?.(owner) ?? true,
           }),
         ),
     },

@@ -6,6 +6,8 @@ import {
   type Granted,
   type GrantListener,
   type LeaseStore,
+  type Look,
+  type LookOptions,
   type ProposeRequest,
   type Queued,
   type Random,
@@ -23,6 +25,7 @@ import type { ClaimKeys } from "./format/claim-keys.ts";
 import { named } from "./format/claim-request.ts";
 import { evictClaim } from "./steps/evict.ts";
 import { inspectResource } from "./steps/inspect.ts";
+import { lookAtResource } from "./steps/look.ts";
 import { LineSums } from "./line/line-sums.ts";
 import { LineWatches } from "./line/line-watches.ts";
 import { proposeValue } from "./steps/propose.ts";
@@ -119,14 +122,18 @@ export class EtcdLeaseStore implements LeaseStore {
   async inspect(resource: string, options: CallOptions): Promise<Snapshot> {
     this.#assertOpen();
     try {
-      return await inspectResource(this.#parts, resource, options, (count) =>
-        this.#parts.calls.health.degraded({
-          reason: "malformed-record",
-          message: `${count} keys of resource ${JSON.stringify(resource)} are no claims. They are ignored; remove them.`,
-        }),
-      );
+      return await inspectResource(this.#parts, resource, options, this.#strange(resource));
     } catch (error) {
       throw toLeaseholdError(error, "inspection", false);
+    }
+  }
+
+  async look(resource: string, options: LookOptions): Promise<Look> {
+    this.#assertOpen();
+    try {
+      return await lookAtResource(this.#parts, resource, options, this.#strange(resource));
+    } catch (error) {
+      throw toLeaseholdError(error, "look", false);
     }
   }
 
@@ -149,6 +156,14 @@ export class EtcdLeaseStore implements LeaseStore {
     this.#resourceWatches.close();
     watches.close();
     await leases.revokeAll(inUse, timeoutMs);
+  }
+
+  #strange(resource: string): (count: number) => void {
+    return (count) =>
+      this.#parts.calls.health.degraded({
+        reason: "malformed-record",
+        message: `${count} keys of resource ${JSON.stringify(resource)} are no claims. They are ignored; remove them.`,
+      });
   }
 
   #assertOpen(): void {

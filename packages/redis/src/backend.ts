@@ -2,6 +2,7 @@ import { Health, invalidArgument, type Backend, type LeaseStore } from "@leaseho
 import type { RedisOptions } from "ioredis";
 import { isClient, isCluster, type ClusterClient, type RedisClient } from "./client/client.ts";
 import { Connection } from "./client/connection.ts";
+import { LineCalls } from "./client/line-calls.ts";
 import { makeClient } from "./client/make-client.ts";
 import { warnOfMissingOptions } from "./client/missing-options.ts";
 import { SplitBrainWatch } from "./client/split-brain.ts";
@@ -66,8 +67,10 @@ export function redisBackend(
       leases.release({ resource: { name, announce: true }, owner, timeoutMs: GIVE_BACK_MS }),
   });
   const keysOf = resourceKeysUnder(prefix);
-  const storeOver = (way: Connection): LeaseStore =>
-    new RedisLeaseStore({ connection: way, pushes, changes, keysOf, ticketTtlMs, maxBatch });
+  const storeOver = (way: Connection): LeaseStore => {
+    const calls = new LineCalls({ connection: way, clock, keysOf });
+    return new RedisLeaseStore({ connection: way, calls, pushes, changes, keysOf, ticketTtlMs, maxBatch });
+  };
   const leases = storeOver(connection);
   const confirmations =
     replicas === 0 || isCluster(client)

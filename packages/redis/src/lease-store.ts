@@ -7,6 +7,8 @@ import type {
   Granted,
   GrantListener,
   LeaseStore,
+  Look,
+  LookOptions,
   ProposeRequest,
   Queued,
   Refused,
@@ -18,16 +20,18 @@ import type {
 } from "@leasehold/core";
 import { isCluster } from "./client/client.ts";
 import type { Connection } from "./client/connection.ts";
+import type { LineCalls } from "./client/line-calls.ts";
 import type { Changes } from "./pushes/changes.ts";
 import type { GrantPushes } from "./pushes/grants.ts";
 import {
   decodeFlag,
+  decodeLook,
   decodeRenewals,
   decodeSnapshot,
   decodeStanding,
   type Renewal,
 } from "./scripts/decode-reply.ts";
-import { markKey, ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
+import { ticketDigits, type ResourceKeys } from "./scripts/keys.ts";
 import { scripts, type Script } from "./scripts/script.ts";
 
 /** How long the release of a claim that nobody wants may take. */
@@ -37,6 +41,7 @@ const SHORTEST_MARK_MS = 60_000;
 
 export interface LeaseStoreOptions {
   readonly connection: Connection;
+  readonly calls: LineCalls;
   readonly pushes: GrantPushes;
   readonly changes: Changes;
   readonly keysOf: (resource: string) => ResourceKeys;
@@ -64,21 +69,20 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async acquire(request: AcquireRequest): Promise<Granted | Queued | Refused> {
-    const { connection, keysOf, pushes, ticketTtlMs } = this.#options;
+    const { calls, keysOf, pushes, ticketTtlMs } = this.#options;
     const { resource, owner, ttlMs, weight, queue, value, maxWaiters } = request;
     // A grant can be published as soon as the claim is in the line. So its channel is heard first.
     const timeoutMs = queue && !pushes.isOpen ? await this.#openPushes(request.timeoutMs) : request.timeoutMs;
-    const keys = keysOf(resource.name);
-    const reply = await connection.call({
+    const reply = await calls.call({
       script: scripts.acquire,
-      keys: [keys.base, keys.line, keys.expiry, markKey(keys, owner)],
+      resources: [resource],
       args: [
         owner,
         String(ttlMs),
         String(Math.max(ticketTtlMs, ttlMs + 1001)),
         `${ttlMs} ${weight} ${resource.capacity} ${pushes.channel} ${value}`,
         queue ? String(maxWaiters) : "-",
-        ...announcement(keys, resource),
+        ...announcement(keysOf, resource),
       ],
       timeoutMs,
       decode: decodeStanding,
@@ -115,13 +119,12 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
-    const { connection, keysOf, pushes } = this.#options;
+    const { calls, keysOf, pushes } = this.#options;
     pushes.forget(request.owner);
-    const keys = keysOf(request.resource.name);
-    const { value: removed, resent } = await connection.call({
+    const { value: removed, resent } = await calls.call({
       script: scripts.release,
-      keys: [keys.base, keys.line, keys.expiry, markKey(keys, request.owner)],
-      args: [request.owner, String(request.departedForMs ?? 0), ...announcement(keys, request.resource)],
+      resources: [request.resource],
+      args: [request.owner, String(request.departedForMs ?? 0), ...announcement(keysOf, request.resource)],
       timeoutMs: request.timeoutMs,
       decode: decodeFlag,
       wrote: (flag) => flag,
@@ -141,11 +144,16 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async inspect(resource: string, { timeoutMs }: CallOptions): Promise<Snapshot> {
-    const { connection, keysOf } = this.#options;
-    const { base, line, expiry } = keysOf(resource);
-    const keys = [base, line, expiry] as const;
-    const call = { script: scripts.inspect, keys, args: [], timeoutMs, decode: decodeSnapshot };
-    return (await connection.call(call)).value;
+    const resources = [{ name: resource, announce: false }];
+    const call = { script: scripts.inspect, resources, args: [], timeoutMs, decode: decodeSnapshot };
+    return (await this.#options.calls.call(call)).value;
+  }
+
+  async look(resource: string, { timeoutMs, first = 0, known = "" }: LookOptions): Promise<Look> {
+    const resources = [{ name: resource, announce: false }];
+    const args = [String(first), known];
+    const call = { script: scripts.look, resources, args, timeoutMs, decode: decodeLook };
+    return (await this.#options.calls.call(call)).value;
   }
 
   onGrant(listener: GrantListener): () => void {
@@ -166,20 +174,19 @@ export class RedisLeaseStore implements LeaseStore {
   }
 
   async #renewBatch(batch: readonly Item[], timeoutMs: number): Promise<Answered[]> {
-    const { connection, keysOf, pushes } = this.#options;
-    const keys: string[] = [];
-    const args: string[] = [];
-    for (const { request } of batch) {
-      const { base, line, expiry, changes } = keysOf(request.resource.name);
-      keys.push(base, line, expiry);
-      args.push(request.owner, ticketDigits(request.ticket), String(request.ttlMs));
-      args.push(request.resource.announce ? changes : "");
-    }
+    const { connection, calls, keysOf, pushes } = this.#options;
+    const resources = batch.map(({ request }) => request.resource);
+    const args = batch.flatMap(({ request: { resource, owner, ticket, ttlMs } }) => [
+      owner,
+      ticketDigits(ticket),
+      String(ttlMs),
+      resource.announce ? keysOf(resource.name).changes : "",
+    ]);
     const decode = (reply: unknown): [Item, Renewal][] | undefined => decodeRenewals(reply, batch);
     const wrote = (renewals: [Item, Renewal][]): boolean =>
       renewals.some(([, { kind }]) => kind === "renewed");
     try {
-      const reply = await connection.call({ script: scripts.renew, keys, args, timeoutMs, decode, wrote });
+      const reply = await calls.call({ script: scripts.renew, resources, args, timeoutMs, decode, wrote });
       return reply.value.map(([{ request, at }, renewal]) => {
         const { owner, ticket, ttlMs, resource } = request;
         if (renewal.kind === "gone" || renewal.kind === "evicted") pushes.forget(owner);
@@ -202,12 +209,11 @@ export class RedisLeaseStore implements LeaseStore {
     request: ClaimRef & CallOptions,
     args: readonly string[],
   ): Promise<boolean> {
-    const { connection, keysOf } = this.#options;
-    const keys = keysOf(request.resource.name);
-    const reply = await connection.call({
+    const { calls, keysOf } = this.#options;
+    const reply = await calls.call({
       script,
-      keys: [keys.base, keys.line, keys.expiry],
-      args: [...args, ...announcement(keys, request.resource)],
+      resources: [request.resource],
+      args: [...args, ...announcement(keysOf, request.resource)],
       timeoutMs: request.timeoutMs,
       decode: decodeFlag,
       wrote: (flag) => flag,
@@ -228,8 +234,8 @@ export class RedisLeaseStore implements LeaseStore {
 }
 
 /** The last argument of a script that may change something. Absent, it costs the server nothing. */
-function announcement({ changes }: ResourceKeys, { announce }: Resource): string[] {
-  return announce ? [changes] : [];
+function announcement(keysOf: LeaseStoreOptions["keysOf"], { name, announce }: Resource): readonly string[] {
+  return announce ? [keysOf(name).changes] : [];
 }
 
 function slices<T>(items: readonly T[], size: number): T[][] {

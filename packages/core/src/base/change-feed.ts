@@ -25,6 +25,11 @@ export class ChangeFeed implements AsyncIterable<void> {
     this.#wake?.();
   };
 
+  /** A look begins now: it sees whatever was told of so far. */
+  looking(): void {
+    this.#changed = false;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<void, void, undefined> {
     try {
       while (!this.#ended) {

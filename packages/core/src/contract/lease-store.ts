@@ -88,6 +88,22 @@ export interface LeaseStore {
   inspect(resource: string, options: CallOptions): Promise<Snapshot>;
 
   /**
+   * Who holds a resource that announces its changes, for those who look again and again: so that a
+   * look costs what has changed, and not all that there is.
+   *
+   * - With `known`, the version of an earlier look at the same resource with the same `first`, a
+   *   store may tell only what changed since: `whole` is false, `holders` are those who were
+   *   granted, evicted, or got another value, and `gone` the owners who hold no more. Either may
+   *   name claims of which nothing changed, and `gone` owners who never held. Applied to what was
+   *   known, it is what `inspect` shows as holders (remaining times aside), expiry included.
+   * - A store that does not know that version, or keeps none, tells the whole.
+   * - With `first`, it tells the whole of so many holders, the oldest ones.
+   *
+   * A read: it changes nothing.
+   */
+  look(resource: string, options: LookOptions): Promise<Look>;
+
+  /**
    * Hears pushed grants of waiting claims made through this backend. A push is a hint: it may be
    * lost, repeated, late or early (before the reply of the acquire that it answers). It carries the
    * ticket, so it can be checked. Returns a function that ends the listening.
@@ -97,7 +113,7 @@ export interface LeaseStore {
   /**
    * Hears when the resource of that name may have changed: a claim joined, left, was granted,
    * evicted, or got another value. Only for resources that `announce`. Expiry may be silent, so an
-   * observer also looks when the earliest expiry that it knows has passed.
+   * observer also looks when the earliest expiry that it was told of has passed.
    *
    * Returns a function that ends the listening; nothing is heard after it, nor after the backend
    * has closed. Does not fail for a store that is out of reach. Throws `CLOSED`.
@@ -246,7 +262,31 @@ export interface Snapshot {
   readonly line: readonly ClaimView[];
 }
 
-export interface ClaimView {
+export interface LookOptions extends CallOptions {
+  /** How many holders are told at most, 1 or more. Default: all. */
+  readonly first?: number;
+  /** The version of an earlier look. Default: none, so all is told. */
+  readonly known?: string;
+}
+
+export interface Look {
+  /** What `known` may be at the next look. Absent where the store keeps no version. */
+  readonly version?: string;
+  /** Whether `holders` are all there are, or all that `first` asks for. */
+  readonly whole: boolean;
+  /** Granted claims, oldest first. */
+  readonly holders: readonly HolderView[];
+  /** Owners who hold no more, since the version that was known. */
+  readonly gone: readonly string[];
+  /**
+   * When to look again although nothing is announced, in milliseconds: the first of those in line
+   * may die then. Infinity where expiry is announced, too.
+   */
+  readonly endsInMs: number;
+}
+
+/** A granted claim. */
+export interface HolderView {
   readonly owner: string;
   readonly ticket: bigint;
   readonly weight: number;
@@ -256,6 +296,9 @@ export interface ClaimView {
   readonly sequence: number;
   /** Whether it can no longer be renewed. */
   readonly evicted: boolean;
+}
+
+export interface ClaimView extends HolderView {
   /** How long the claim lives on without renewal, by the store's clock, in milliseconds. */
   readonly remainingMs: number;
 }

@@ -7,6 +7,8 @@ import type {
   GrantListener,
   GrantPush,
   LeaseStore,
+  Look,
+  LookOptions,
   ProposeRequest,
   Queued,
   Refused,
@@ -57,6 +59,10 @@ export class MemoryLeaseStore implements LeaseStore {
 
   async inspect(resource: string): Promise<Snapshot> {
     return this.#link.store.inspect(resource);
+  }
+
+  async look(resource: string, options: LookOptions): Promise<Look> {
+    return this.#link.store.look(resource, options);
   }
 
   onGrant(listener: GrantListener): () => void {

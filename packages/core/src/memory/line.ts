@@ -1,6 +1,9 @@
 import type {
   AcquireRequest,
   ClaimView,
+  HolderView,
+  Look,
+  LookOptions,
   ProposeRequest,
   RenewRequest,
   Snapshot,
@@ -31,6 +34,9 @@ export type Standing =
       readonly capacity?: number;
     };
 
+/** How many changes a line remembers, for those who look again. */
+const longestLog = 64;
+
 /**
  * One resource's line: the contract as code. Every step begins by dropping every dead claim,
  * wherever it stands (rule R6), and by granting from the front while the weights fit. `used` is a
@@ -44,7 +50,10 @@ export class Line {
   #capacity = 0;
   #used = 0;
   #granted: StoredClaim[] = [];
-  #changed = false;
+  /** The claims that changed since the last `takeChanged`, by owner. */
+  readonly #changed = new Set<string>();
+  /** What changed last, oldest first, each with the version that it made. */
+  #log: { readonly version: string; readonly owner: string }[] = [];
 
   /** Whether nothing is left to remember: neither a claim nor a mark. */
   isEmpty(nowMs: number): boolean {
@@ -83,7 +92,7 @@ export class Line {
     this.#capacity = request.resource.capacity;
     if (fits) this.#used += request.weight;
     this.#claims.push(claim);
-    this.#changed = true;
+    this.#changed.add(claim.owner);
     return this.#standing(claim, nowMs);
   }
 
@@ -104,7 +113,7 @@ export class Line {
     if (sequence > claim.sequence) {
       claim.value = value;
       claim.sequence = sequence;
-      this.#changed = true;
+      this.#changed.add(owner);
     }
     return true;
   }
@@ -115,7 +124,7 @@ export class Line {
     const claim = this.#find(owner);
     if (claim === undefined) return false;
     claim.evicted = true;
-    this.#changed = true;
+    this.#changed.add(owner);
     return true;
   }
 
@@ -130,26 +139,33 @@ export class Line {
 
   view(nowMs: number): Snapshot {
     const live = this.#claims.filter((claim) => claim.expiresAtMs > nowMs);
-    const show = ({
-      owner,
-      ticket,
-      weight,
-      value,
-      sequence,
-      evicted,
-      expiresAtMs,
-    }: StoredClaim): ClaimView => ({
-      owner,
-      ticket,
-      weight,
-      value,
-      sequence,
-      evicted,
-      remainingMs: expiresAtMs - nowMs,
+    const show = (claim: StoredClaim): ClaimView => ({
+      ...viewOf(claim),
+      remainingMs: claim.expiresAtMs - nowMs,
     });
     return {
       holders: live.filter((claim) => claim.granted).map(show),
       line: live.filter((claim) => !claim.granted).map(show),
+    };
+  }
+
+  look({ first = Infinity, known }: Omit<LookOptions, "timeoutMs">, nowMs: number): Look {
+    const live = this.#claims.filter((claim) => claim.expiresAtMs > nowMs);
+    const holders = live.filter((claim) => claim.granted);
+    const endsInMs = Math.min(...live.map((claim) => claim.expiresAtMs - nowMs));
+    const version = this.#log.at(-1)?.version;
+    const mark = version === undefined ? { endsInMs } : { endsInMs, version };
+    const at = first === Infinity ? this.#log.findLastIndex((entry) => entry.version === known) : -1;
+    if (at < 0) return { ...mark, whole: true, holders: holders.slice(0, first).map(viewOf), gone: [] };
+    const changed = new Set(this.#log.slice(at + 1).map(({ owner }) => owner));
+    // The dead are among the changed when the next step drops them. They hold no more already.
+    for (const { owner, expiresAtMs } of this.#claims) if (expiresAtMs <= nowMs) changed.add(owner);
+    const holding = new Set(holders.map(({ owner }) => owner));
+    return {
+      ...mark,
+      whole: false,
+      holders: holders.filter(({ owner }) => changed.has(owner)).map(viewOf),
+      gone: [...changed].filter((owner) => !holding.has(owner)),
     };
   }
 
@@ -160,11 +176,17 @@ export class Line {
     return grants;
   }
 
-  /** Whether anything that an observer could see has changed since the last call. */
-  takeChanged(): boolean {
-    const changed = this.#changed;
-    this.#changed = false;
-    return changed;
+  /**
+   * Whether anything that an observer could see has changed since the last call. Each such change
+   * makes a version, which `drawVersion` must never have drawn before: a line may be dropped, and
+   * begin anew, between two looks.
+   */
+  takeChanged(drawVersion: () => string): boolean {
+    if (this.#changed.size === 0) return false;
+    for (const owner of this.#changed) this.#log.push({ version: drawVersion(), owner });
+    this.#log = this.#log.slice(-longestLog);
+    this.#changed.clear();
+    return true;
   }
 
   #find(owner: string): StoredClaim | undefined {
@@ -178,7 +200,7 @@ export class Line {
   #remove(claim: StoredClaim): void {
     this.#claims.splice(this.#claims.indexOf(claim), 1);
     if (claim.granted) this.#used -= claim.weight;
-    this.#changed = true;
+    this.#changed.add(claim.owner);
   }
 
   /** Grants from the front, while they fit. A claim that does not fit stops all behind it. */
@@ -189,7 +211,7 @@ export class Line {
       claim.granted = true;
       this.#used += claim.weight;
       this.#granted.push(claim);
-      this.#changed = true;
+      this.#changed.add(claim.owner);
     }
   }
 
@@ -202,4 +224,8 @@ export class Line {
       }
     return { kind: "claim", claim, aheadMs };
   }
+}
+
+function viewOf({ owner, ticket, weight, value, sequence, evicted }: StoredClaim): HolderView {
+  return { owner, ticket, weight, value, sequence, evicted };
 }

@@ -5,6 +5,8 @@ import type {
   AcquireRequest,
   ClaimRef,
   GrantPush,
+  Look,
+  LookOptions,
   ProposeRequest,
   ReleaseRequest,
   RenewRequest,
@@ -28,6 +30,7 @@ export class MemoryStore {
   readonly #inboxes = new Map<string, (push: GrantPush) => void>();
   readonly #watchers = new Map<string, Set<ChangeListener>>();
   #lastTicket = 0n;
+  #lastVersion = 0;
 
   constructor(options: { clock?: Clock } = {}) {
     this.clock = options.clock ?? systemClock;
@@ -85,6 +88,10 @@ export class MemoryStore {
     return this.#lines.get(resource)?.view(this.#nowMs()) ?? { holders: [], line: [] };
   }
 
+  look(resource: string, options: Omit<LookOptions, "timeoutMs"> = {}): Look {
+    return (this.#lines.get(resource) ?? new Line()).look(options, this.#nowMs());
+  }
+
   /** Forgets every claim, mark and record, as FLUSHALL does. Tickets and tokens go on growing. */
   flush(): void {
     this.#lines.clear();
@@ -103,7 +110,7 @@ export class MemoryStore {
     const result = act(line, nowMs);
     for (const { inbox, owner, ticket } of line.takeGrants(told))
       this.#push(inbox, { resource: name, owner, ticket });
-    if (line.takeChanged() && announce) this.#announce(name);
+    if (line.takeChanged(() => String((this.#lastVersion += 1))) && announce) this.#announce(name);
     if (line.isEmpty(nowMs)) this.#lines.delete(name);
     else this.#lines.set(name, line);
     return result;

@@ -1,12 +1,13 @@
 import { checkFunction, checkName, checkSignal, checkValue } from "../base/arguments.ts";
-import type { Snapshot } from "../contract/lease-store.ts";
+import type { HolderView } from "../contract/lease-store.ts";
 import type { Session } from "../lease/session.ts";
 import type { AcquireOptions, Defaults } from "./acquire-options.ts";
 import { decodeClaimValue } from "./claim-value.ts";
 import { lead } from "./lead.ts";
 import { HeldLeadership, type Leadership } from "./leadership.ts";
 import { LineResource } from "./line-resource.ts";
-import { look, observe } from "./observation.ts";
+import { observe } from "./observation.ts";
+import { lookOnce, type Observed } from "./shared-observation.ts";
 
 export interface ElectionOptions {
   /** Who stands: shown to observers. 1 to 512 bytes. */
@@ -63,8 +64,9 @@ export interface Election {
   leader(): Promise<Leader | null>;
   /**
    * Who leads, from now on: first as it is, then each change, vacancies (null) included. Terms
-   * never go back. Of one term, each value that lasts longer than a push is seen. It goes on
-   * through outages of the store. It ends when `signal` aborts or the coordinator closes.
+   * never go back. Of one term, each value that lasts longer than a push is seen, or longer than
+   * 100 ms while many candidates come and go. It goes on through outages of the store. It ends when
+   * `signal` aborts or the coordinator closes.
    *
    * A leadership of this very process is lost at once when a higher term is seen.
    *
@@ -104,7 +106,7 @@ export function createElection(
       lead(line, () => campaign(leadOptions), checkFunction("body", body), leadOptions.signal),
     leader: async () => {
       session.context.assertOpen();
-      return leaderOf(await look(session, line.resource.name));
+      return leaderOf(await lookOnce(session, headOf(line)));
     },
     observe: ({ signal } = {}) => leaders(line, checkSignal(signal)),
   };
@@ -112,13 +114,13 @@ export function createElection(
 
 /** Terms never go back: a look that a later one has overtaken shows what is over. */
 async function* leaders(
-  { session, resource }: LineResource,
+  line: LineResource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Leader | null, void, undefined> {
   let last: Leader | null | undefined;
   let highest = -1n;
-  for await (const snapshot of observe(session, resource.name, signal)) {
-    const leader = leaderOf(snapshot);
+  for await (const holders of observe(line.session, headOf(line), signal)) {
+    const leader = leaderOf(holders);
     if (leader !== null && leader.term < highest) continue;
     if (leader !== null) highest = leader.term;
     const isSame = last !== undefined && last?.term === leader?.term && last?.value === leader?.value;
@@ -127,8 +129,12 @@ async function* leaders(
   }
 }
 
-function leaderOf({ holders }: Snapshot): Leader | null {
-  const [holder] = holders;
+/** Of an election only the head of the line matters, however many stand. */
+function headOf({ resource }: LineResource): Observed {
+  return { resource: resource.name, first: 1 };
+}
+
+function leaderOf([holder]: readonly HolderView[]): Leader | null {
   if (holder === undefined) return null;
   const content = decodeClaimValue(holder.value);
   return { candidate: content?.candidate ?? "", value: content?.value ?? "", term: holder.ticket };

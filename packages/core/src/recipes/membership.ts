@@ -1,12 +1,13 @@
 import { checkSignal, checkValue } from "../base/arguments.ts";
-import type { Snapshot } from "../contract/lease-store.ts";
+import type { HolderView } from "../contract/lease-store.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Session } from "../lease/session.ts";
 import type { AcquireOptions, Defaults } from "./acquire-options.ts";
 import { decodeClaimValue } from "./claim-value.ts";
 import { LineResource } from "./line-resource.ts";
-import { look, observe } from "./observation.ts";
+import { observe } from "./observation.ts";
 import { maxCapacity } from "./semaphore.ts";
+import { lookOnce } from "./shared-observation.ts";
 
 /** One member, as others see it. */
 export interface Member {
@@ -42,8 +43,9 @@ export interface Membership {
    */
   members(): Promise<readonly Member[]>;
   /**
-   * Who is there, from now on: first as it is, then after each change. It goes on through outages
-   * of the store. It ends when `signal` aborts or the coordinator closes.
+   * Who is there, from now on: first as it is, then after each change. Changes within 100 ms may be
+   * seen as one. It goes on through outages of the store. It ends when `signal` aborts or the
+   * coordinator closes. However many observe in this process, the store is asked once.
    *
    * @example
    * for await (const members of workers.observe({ signal }))
@@ -60,7 +62,7 @@ export function createMembership(session: Session, name: string, defaults: Defau
     join: async (options) => line.acquire({ weight: 1, value: checkValue(options?.value) }, options),
     members: async () => {
       session.context.assertOpen();
-      return membersOf(await look(session, line.resource.name));
+      return membersOf(await lookOnce(session, { resource: line.resource.name }));
     },
     observe: ({ signal } = {}) => changes(line, checkSignal(signal)),
   };
@@ -71,8 +73,8 @@ async function* changes(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly Member[], void, undefined> {
   let last: string | undefined;
-  for await (const snapshot of observe(session, resource.name, signal)) {
-    const members = membersOf(snapshot);
+  for await (const holders of observe(session, { resource: resource.name }, signal)) {
+    const members = membersOf(holders);
     const text = JSON.stringify(members.map(({ id, value }) => [id, value]));
     if (text === last) continue;
     last = text;
@@ -80,7 +82,7 @@ async function* changes(
   }
 }
 
-function membersOf({ holders }: Snapshot): readonly Member[] {
+function membersOf(holders: readonly HolderView[]): readonly Member[] {
   return holders.map(({ owner, ticket, value }) => ({
     id: owner,
     term: ticket,

@@ -4,19 +4,28 @@ import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Line, type LineClaim } from "./line.ts";
 
 /**
- * Everything on the resource, whatever its capacity, as of one revision. Linearizable, as every
- * read here (F25).
+ * Everything on the resource, or so many of its oldest claims, whatever their capacity, as of one
+ * revision. Linearizable, as every read here (F25).
  */
 export async function readLine(
   calls: Calls,
   keys: ClaimKeys,
   resource: string,
   timeoutMs: number,
-  options: { values?: boolean } = {},
+  options: { values?: boolean; oldest?: number } = {},
 ): Promise<Line> {
+  const { values = false, oldest } = options;
+  const order = { sort_order: "Ascend", sort_target: "Create" } as const;
   const { kvs, header } = await calls.unary(
     ({ kv }, callOptions) =>
-      kv.range({ ...keys.resource(resource), keys_only: options.values !== true }, callOptions),
+      kv.range(
+        {
+          ...keys.resource(resource),
+          keys_only: !values,
+          ...(oldest !== undefined && { ...order, limit: oldest }),
+        },
+        callOptions,
+      ),
     timeoutMs,
   );
   return new Line(keys, kvs, BigInt(header.revision));

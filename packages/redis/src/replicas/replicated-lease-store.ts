@@ -9,6 +9,8 @@ import type {
   GrantListener,
   GrantPush,
   LeaseStore,
+  Look,
+  LookOptions,
   ProposeRequest,
   Queued,
   Refused,
@@ -135,6 +137,10 @@ export class ReplicatedLeaseStore implements LeaseStore {
 
   inspect(resource: string, options: CallOptions): Promise<Snapshot> {
     return this.#store.inspect(resource, options);
+  }
+
+  look(resource: string, options: LookOptions): Promise<Look> {
+    return this.#store.look(resource, options);
   }
 
   onGrant(listener: GrantListener): () => void {

@@ -1,6 +1,8 @@
+import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { ahead, line } from "./line.ts";
+import { ahead, line, makesLine, needsLine } from "./line.ts";
+import { marks } from "./marks.ts";
 import { rights } from "./rights.ts";
 
 /**
@@ -11,13 +13,14 @@ import { rights } from "./rights.ts";
  * | 1 | hash of the resource | 1 | owner |
  * | 2 | line: owners by ticket | 2 | ttl, ms |
  * | 3 | expiries: owners by ms | 3 | how long the hash must live from now at least, ms |
- * | 4 | mark of this owner (rule R7) | 4 | info: `<ttl> <weight> <capacity> <inbox> <value>` |
+ * | | | 4 | info: `<ttl> <weight> <capacity> <inbox> <value>` |
  * | | | 5 | how many may wait; `-` to be granted at once or not at all |
  * | | | 6 | channel to announce changes on; absent for none |
  *
  * Answers `g <ticket>` (granted), `q <ticket> <ahead ms>` (queued), `r held`, `r full`, `r
  * departed` or `r shape <capacity>`. A ` !` at the end: the claim was evicted and not refreshed, so
- * the answer proves nothing of its life. What info is, claim.ts tells.
+ * the answer proves nothing of its life. What info is, claim.ts tells. `l`, `n` and a `+` at the
+ * end: see line.ts.
  *
  * The first part is the uncontended path: three commands, one key. What the other path needs is
  * defined below it, since defining costs time, too. The hash's field `last` is the last ticket and,
@@ -61,8 +64,8 @@ if not used and not marks then
   if fields[2] then ends = tonumber(string.sub(fields[2], 17, 29)) end
   if ends and now >= ends then return joinAlone() end
 end
-${claim}
-local function departed() return marks and now < whole(marks, base) and redis.call('EXISTS', KEYS[4]) == 1 end
+${claim}${marks}
+local function departed() return marks and isMarked(base, owner) end
 
 local only
 if not used then
@@ -80,11 +83,14 @@ if not used then
   end
   if departed() then return 'r departed' end
   if not only then
-    if marks and now >= tonumber(marks) then redis.call('HDEL', base, 'marks') end
-    return joinAlone()
+    local answer = joinAlone()
+    if marks then sweepMarks(base) end
+    return answer
   end
+elseif not KEYS[2] then
+  return '${needsLine}'
 end
-${line}${ahead}
+${changeLog}${line}${ahead}
 local asked = readClaim(base, owner, '0', ARGV[4])
 local l
 if used then
@@ -108,12 +114,12 @@ if used then
     end
     writeLine(l, owner, not mine.evicted)
     local proof = mine.evicted and ' !' or ''
-    if mine.at <= l.upto then return 'g ' .. mine.ticket .. proof end
-    return 'q ' .. mine.ticket .. ' ' .. aheadOf(l.line, l.expiry, owner) .. proof
+    if mine.at <= l.upto then return withMore(l, 'g ' .. mine.ticket .. proof) end
+    return withMore(l, 'q ' .. mine.ticket .. ' ' .. aheadOf(l.line, l.expiry, owner) .. proof)
   end
   if departed() then
     writeLine(l, owner)
-    return 'r departed'
+    return withMore(l, 'r departed')
   end
   if l.count == 0 then
     writeLine(l, owner)
@@ -134,8 +140,9 @@ elseif not fits and l.waiting >= tonumber(ARGV[5]) then refusal = 'r full' end
 if refusal then
   if used then writeLine(l, owner)
   else keepClamped(base, only) end
-  return refusal
+  return withMore(l, refusal)
 end
+if not KEYS[2] then return '${makesLine}' end
 
 local drawn = string.format('%016.0f', ticket)
 local lives = ttl + 1001
@@ -157,7 +164,7 @@ else
 end
 redis.call('HSET', base, 'last', drawn .. '0000000000000', ':' .. owner, drawn .. ' ' .. ARGV[4])
 l.count = l.count + 1
-l.changed = true
+l.changed, l.touched = true, owner
 if fits then
   l.used = l.used + asked.weight
   l.upto = ticket
@@ -166,6 +173,7 @@ keep(base, math.max(needed, lives))
 keep(l.line, lives)
 keep(l.expiry, lives)
 writeLine(l, owner, true)
+if marks then sweepMarks(base) end
 if fits then return 'g ' .. drawn end
-return 'q ' .. drawn .. ' ' .. aheadOf(l.line, l.expiry, owner)
+return withMore(l, 'q ' .. drawn .. ' ' .. aheadOf(l.line, l.expiry, owner))
 `;

@@ -4,6 +4,7 @@ import {
   decodeExtension,
   decodeFinish,
   decodeFlag,
+  decodeLook,
   decodePush,
   decodeRenewals,
   decodeSnapshot,
@@ -86,6 +87,29 @@ describe("renewals", () => {
 test("a flag may come as a string: clients may be set to give numbers as strings", () => {
   expect([1, "1", 0, "0"].map(decodeFlag)).toEqual([true, true, false, false]);
   for (const reply of [2, "", true, null, "x", [1]]) expect(decodeFlag(reply)).toBeUndefined();
+});
+
+describe("a look", () => {
+  const row = ["ab", "0000000000000007", "1", "l+", "12", "1"];
+  const holder = { owner: "ab", ticket: 7n, weight: 1, value: "l+", sequence: 12, evicted: true };
+
+  test("the whole, or what changed since a version", () => {
+    expect(decodeLook(["w", "", "", ""])).toEqual({ whole: true, holders: [], gone: [], endsInMs: Infinity });
+    expect(decodeLook(["c", "1795167323538395", "250", "x y", ...row])).toEqual({
+      ...{ whole: false, version: "1795167323538395", endsInMs: 250 },
+      ...{ holders: [holder], gone: ["x", "y"] },
+    });
+  });
+
+  test.each([
+    ["not a list", "w"],
+    ["an empty list", []],
+    ["a cut list", ["w", "", "", "", ...row.slice(1)]],
+    ["an unknown kind", ["x", "", "", ""]],
+    ["a version that is no number", ["w", "1:2", "", ""]],
+    ["an end that is no number", ["w", "", "-5", ""]],
+    ["a ticket that is no number", ["w", "", "", "", ...row.with(1, "x")]],
+  ])("%s is nothing that the script says", (_, reply) => expect(decodeLook(reply)).toBeUndefined());
 });
 
 describe("snapshot", () => {

@@ -6,7 +6,9 @@ import type {
   Finished,
   FinishReply,
   GrantPush,
+  HolderView,
   InProgress,
+  Look,
   Mismatch,
   Refused,
   Snapshot,
@@ -105,16 +107,42 @@ export function decodeSnapshot(reply: unknown): Snapshot | undefined {
 }
 
 function decodeView(parts: readonly unknown[]): ClaimView | undefined {
-  const [owner, ticketText, weightText, value, sequenceText, evictedText, remainingText] = parts;
+  const holder = decodeHolder(parts);
+  const remainingMs = decodeWhole(parts[6]);
+  return holder === undefined || remainingMs === undefined ? undefined : { ...holder, remainingMs };
+}
+
+function decodeHolder(parts: readonly unknown[]): HolderView | undefined {
+  const [owner, ticketText, weightText, value, sequenceText, evictedText] = parts;
   const ticket = decodeTicket(ticketText);
   const weight = decodeWhole(weightText);
   const sequence = decodeWhole(sequenceText);
   const evicted = decodeFlag(evictedText);
-  const remainingMs = decodeWhole(remainingText);
-  if (ticket === undefined || weight === undefined || remainingMs === undefined) return undefined;
+  if (ticket === undefined || weight === undefined) return undefined;
   if (sequence === undefined || evicted === undefined) return undefined;
   if (typeof owner !== "string" || typeof value !== "string") return undefined;
-  return { owner, ticket, weight, value, sequence, evicted, remainingMs };
+  return { owner, ticket, weight, value, sequence, evicted };
+}
+
+/** How many strings `look` answers before the holders, and for each of them. */
+const LOOK_PARTS = 4;
+const HOLDER_PARTS = 6;
+
+/** What `look` answers. */
+export function decodeLook(reply: unknown): Look | undefined {
+  if (!Array.isArray(reply) || reply.length % HOLDER_PARTS !== LOOK_PARTS) return undefined;
+  const [kind, version, endsText, gone] = reply as unknown[];
+  const endsInMs = endsText === "" ? Infinity : decodeWhole(endsText);
+  if (endsInMs === undefined || (kind !== "w" && kind !== "c")) return undefined;
+  if (typeof version !== "string" || !/^\d*$/.test(version) || typeof gone !== "string") return undefined;
+  const holders: HolderView[] = [];
+  for (let at = LOOK_PARTS; at < reply.length; at += HOLDER_PARTS) {
+    const holder = decodeHolder(reply.slice(at, at + HOLDER_PARTS) as unknown[]);
+    if (holder === undefined) return undefined;
+    holders.push(holder);
+  }
+  const seen = { whole: kind === "w", holders, gone: gone === "" ? [] : gone.split(" "), endsInMs };
+  return version === "" ? seen : { ...seen, version };
 }
 
 /**

@@ -1,6 +1,8 @@
+import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { line, needsLine } from "./line.ts";
+import { marks } from "./marks.ts";
 
 /**
  * Marks the owner's claim, granted or waiting, so that nothing refreshes it any more.
@@ -11,10 +13,10 @@ import { line } from "./line.ts";
  * | 2 | line: owners by ticket | 2 | channel to announce changes on; absent for none |
  * | 3 | expiries: owners by ms | | |
  *
- * Answers 1 if the owner has a live claim, else 0. The step may grant the owner. The caller is not
- * the owner, so that grant is pushed, too.
+ * Answers 1 if the owner has a live claim, else 0; `l` and a `+` at the end: see line.ts. The step
+ * may grant the owner. The caller is not the owner, so that grant is pushed, too.
  */
-export const evict: string = `${clock}${claim}${line}
+export const evict: string = `${clock}${claim}${marks}${changeLog}${line}
 local base, owner, channel = KEYS[1], ARGV[1], ARGV[2]
 local fields = redis.call('HMGET', base, 'used', 'solo', 'info', 'upto', 'capacity', 'seen', ':' .. owner)
 
@@ -34,6 +36,7 @@ if not fields[1] then
   return 1
 end
 
+if not KEYS[2] then return '${needsLine}' end
 local l = openLine(base, KEYS[2], KEYS[3], channel, fields[1], fields[4], fields[5], fields[6])
 if not l then
   clearLine(base, KEYS[2], KEYS[3], channel)
@@ -43,8 +46,8 @@ local mine = claimIn(l, owner, fields[7])
 grantLine(l)
 if mine and mark(mine) then
   rewrite(base, ':' .. owner, mine.ticket .. ' ' .. infoOf(mine))
-  l.changed = true
+  l.changed, l.touched = true, owner
 end
 writeLine(l)
-return mine and 1 or 0
+return withMore(l, mine and 1 or 0)
 `;

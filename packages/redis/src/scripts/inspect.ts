@@ -1,6 +1,8 @@
+import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { line, needsLine } from "./line.ts";
+import { marks } from "./marks.ts";
 
 /**
  * The live claims of a resource, oldest first. Reads only.
@@ -13,9 +15,9 @@ import { line } from "./line.ts";
  *
  * Answers eight strings for each claim: `h` (holds) or `w` (waits), owner, ticket, weight, value,
  * sequence, `1` if evicted or else `0`, remaining ms. A grant is what was recorded: a waiter behind
- * a dead holder waits until the next step grants.
+ * a dead holder waits until the next step grants. `l`: see line.ts.
  */
-export const inspect: string = `${clock}${claim}${line}
+export const inspect: string = `${clock}${claim}${marks}${changeLog}${line}
 local base = KEYS[1]
 local fields = redis.call('HMGET', base, 'used', 'solo', 'info', 'upto')
 local answer = {}
@@ -37,6 +39,7 @@ if not fields[1] then
   return answer
 end
 
+if not KEYS[2] then return '${needsLine}' end
 local scored = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')
 if #scored == 0 or #scored ~= 2 * redis.call('ZCARD', KEYS[2]) then return answer end
 local expiries = {}

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fenceKey, inboxChannel, markKey, recordKeys, resourceKeys, resourceOf } from "./keys.ts";
+import { fenceKey, inboxChannel, recordKeys, resourceKeys, resourceOf } from "./keys.ts";
 
 /**
  * What Redis Cluster takes for the slot: the text between the first `{` and the next `}`, if any.
@@ -25,8 +25,8 @@ test("every name has its own keys, all in one slot, and is found again from them
   fc.assert(
     fc.property(anyString, anyString, (a, b) => {
       const keys = resourceKeys("leasehold", a);
-      const all = [keys.base, keys.line, keys.expiry, markKey(keys, "f".repeat(32))];
-      expect(new Set(all).size).toBe(4);
+      const all = [keys.base, keys.line, keys.expiry];
+      expect(new Set(all).size).toBe(3);
       expect(new Set(all.map(hashTag)).size).toBe(1);
       for (const key of all) expect(key).toMatch(/^leasehold:\{[A-Za-z0-9._:%-]+\}/);
       expect(resourceOf(keys.base)).toBe(a);
@@ -47,8 +47,7 @@ test("a record has a key and a channel of its own, apart from those of the resou
       expect([record.hash === other.hash, record.changes === other.changes]).toEqual([isSame, isSame]);
       expect(hashTag(record.hash)).toBe(hashTag(resourceKeys(p, a).base));
       const { base, line, expiry, changes } = resourceKeys(q, b);
-      const mark = markKey(resourceKeys(q, b), "0");
-      expect([base, line, expiry, mark]).not.toContain(record.hash);
+      expect([base, line, expiry]).not.toContain(record.hash);
       // A channel is no key: only other channels can be mistaken for it.
       expect(record.changes).not.toBe(changes);
     }),

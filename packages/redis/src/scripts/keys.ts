@@ -66,11 +66,6 @@ export function recordKeys(prefix: string, record: string): RecordKeys {
   };
 }
 
-/** The key that refuses an owner whose call was given up (rule R7). */
-export function markKey(keys: ResourceKeys, owner: string): string {
-  return `${keys.base}:gone:${owner}`;
-}
-
 /** A ticket as the scripts write it. */
 export function ticketDigits(ticket: bigint): string {
   return String(ticket).padStart(16, "0");

@@ -1,5 +1,10 @@
 import { rights } from "./rights.ts";
 
+/** What a script answers that was sent with too few keys, see below: there is a line. */
+export const needsLine = "l";
+/** As `needsLine`: there is none yet, and the caller must make it. */
+export const makesLine = "n";
+
 /**
  * The contended form. The line is a sorted set of owners by ticket, their expiries another. Their
  * records are fields of the hash, `:<owner>`. The hash also has:
@@ -8,6 +13,7 @@ import { rights } from "./rights.ts";
  * - `used`: the sum of the granted weights.
  * - `upto`: the last ticket granted. The granted are always a prefix of the line.
  * - `seen`: the latest server time at which a claim was written.
+ * - `log`: what changed last, see change-log.ts.
  *
  * A script first *plans*, by reading alone, and then writes: what can fail, fails before anything
  * is changed.
@@ -18,18 +24,27 @@ import { rights } from "./rights.ts";
  *   for.
  * - `claimIn`: the owner's claim in the line, or nil (or false) if it has none that lives.
  * - `leave`: plans the removal of a claim.
- * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script; the
- *   next one goes on.
+ * - `grantLine`: plans grants, from the front, while they fit. At most 1,000 in one script, so that
+ *   none holds the server up for long: if more would fit, the script says so (`withMore`), and its
+ *   client goes on at once.
  * - `writeLine`: does what was planned. It pushes each new grant to its claim's inbox, except the
  *   caller's own, which learns it from the reply. An access list may refuse a push. That must not
  *   fail the step: `pcall`. Then it announces the step, if anything that can be seen has changed
- *   (`changed`; a caller that changes more than this plan says so).
+ *   (`changed`; a caller that changes more than this plan says so, and whose claim: `touched`).
  * - `clearLine`: forgets a void line. The last ticket and the marks stay. It announces that, since
  *   observers may have seen the line's claims.
+ * - `withMore(l, answer)`: the answer, with a `+` at its end if more claims could be granted.
  *
  * What a script must be allowed to do (`must`, see rights.ts) comes with it.
+ *
+ * `needsLine` or `makesLine` is what a script answers, having changed nothing, if it was sent with
+ * the hash alone and finds that there is a line, or must be one. In a Cluster a script whose keys
+ * do not all exist is refused while their slot is moved, and a script of one key is served. So
+ * there the line's keys are named only where there is a line.
  */
 export const line: string = /* lua */ `${rights}
+local function withMore(l, answer) return l.more and answer .. '+' or answer end
+
 local function claimRecord(key, owner, raw)
   if not raw then malformed(key) end
   return readClaim(key, owner, string.sub(raw, 1, 16), string.sub(raw, 18))
@@ -92,7 +107,9 @@ local function grantLine(l)
     if #owners == 0 then return end
     for _, claim in ipairs(claimRecords(l.base, owners)) do
       if not l.left[claim.owner] then
-        if l.used + claim.weight > l.capacity or #l.granted >= 1000 then return end
+        if l.used + claim.weight > l.capacity then return end
+        l.more = #l.granted >= 1000
+        if l.more then return end
         l.used = l.used + claim.weight
         l.upto = claim.at
         l.waiting = l.waiting - 1
@@ -114,7 +131,7 @@ local function writeLine(l, caller, refreshed)
     redis.call('HDEL', l.base, unpack(fields))
   end
   if l.count == 0 then
-    redis.call('HDEL', l.base, 'used', 'upto', 'capacity', 'seen')
+    redis.call('HDEL', l.base, 'used', 'upto', 'capacity', 'seen', 'log')
     announce(l.channel)
     return
   end
@@ -127,16 +144,19 @@ local function writeLine(l, caller, refreshed)
       redis.pcall('PUBLISH', claim.inbox, claim.ticket .. ' ' .. l.base .. ' ' .. claim.owner)
     end
   end
-  if l.changed then announce(l.channel) end
+  if l.changed then
+    noteChanges(l)
+    announce(l.channel)
+  end
 end
 
 local function clearLine(base, line, expiry, channel)
   must('PEXPIRE', base, '1')
-  local rest, kept = redis.call('PTTL', base), redis.call('HMGET', base, 'last', 'marks')
+  local rest, last, kept = redis.call('PTTL', base), redis.call('HGET', base, 'last'), readMarks(base)
   redis.call('DEL', base, line, expiry)
-  if kept[1] then redis.call('HSET', base, 'last', kept[1]) end
-  if kept[2] then redis.call('HSET', base, 'marks', kept[2]) end
-  if kept[1] or kept[2] then redis.call('PEXPIRE', base, text(rest > 0 and rest or 3600000)) end
+  if last then redis.call('HSET', base, 'last', last) end
+  for from = 1, #kept, 500 do redis.call('HSET', base, unpack(kept, from, math.min(from + 499, #kept))) end
+  if last or #kept > 0 then redis.call('PEXPIRE', base, text(rest > 0 and rest or 3600000)) end
   announce(channel)
 end
 `;

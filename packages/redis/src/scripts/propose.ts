@@ -1,6 +1,8 @@
+import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { line, needsLine } from "./line.ts";
+import { marks } from "./marks.ts";
 
 /**
  * Replaces the value of a granted claim, unless it has one of the same or a higher sequence. Does
@@ -14,9 +16,9 @@ import { line } from "./line.ts";
  * | | | 4 | value |
  * | | | 5 | channel to announce changes on; absent for none |
  *
- * Answers 1 if the claim is granted and alive, else 0.
+ * Answers 1 if the claim is granted and alive, else 0. `l` and a `+` at the end: see line.ts.
  */
-export const propose: string = `${clock}${claim}${line}
+export const propose: string = `${clock}${claim}${marks}${changeLog}${line}
 local base, owner, ticket, channel = KEYS[1], ARGV[1], ARGV[2], ARGV[5]
 local fields = redis.call('HMGET', base, 'used', 'solo', 'info', 'upto', 'capacity', 'seen', ':' .. owner)
 
@@ -37,6 +39,7 @@ if not fields[1] then
   return 1
 end
 
+if not KEYS[2] then return '${needsLine}' end
 local l = openLine(base, KEYS[2], KEYS[3], channel, fields[1], fields[4], fields[5], fields[6])
 if not l then
   clearLine(base, KEYS[2], KEYS[3], channel)
@@ -47,8 +50,8 @@ grantLine(l)
 local holds = mine and mine.ticket == ticket and mine.at <= l.upto
 if holds and replace(mine) then
   rewrite(base, ':' .. owner, ticket .. ' ' .. infoOf(mine))
-  l.changed = true
+  l.changed, l.touched = true, owner
 end
 writeLine(l)
-return holds and 1 or 0
+return withMore(l, holds and 1 or 0)
 `;

@@ -1,6 +1,8 @@
+import { changeLog } from "./change-log.ts";
 import { claim } from "./claim.ts";
 import { clock } from "./clock.ts";
-import { line } from "./line.ts";
+import { line, needsLine } from "./line.ts";
+import { marks } from "./marks.ts";
 import { rights } from "./rights.ts";
 
 /**
@@ -12,13 +14,12 @@ import { rights } from "./rights.ts";
  * | 1 | hash of the resource | 1 | owner |
  * | 2 | line: owners by ticket | 2 | how long the mark stays, ms; `0` for none |
  * | 3 | expiries: owners by ms | 3 | channel to announce changes on; absent for none |
- * | 4 | mark of this owner | | |
  *
- * Answers 1 if a live claim was removed, else 0.
+ * Answers 1 if a live claim was removed, else 0. `l` and a `+` at the end: see line.ts. With an
+ * owner that has no claim it just grants.
  *
  * Its first write is one that a server out of memory does not refuse (HDEL, ZREM): when memory is
- * full, releasing must be possible above all. The hash's field `marks` tells until when any mark
- * may exist, so that an acquire looks for its own only if there is one to find.
+ * full, releasing must be possible above all.
  */
 export const release: string = `${clock}
 local base, owner = KEYS[1], ARGV[1]
@@ -41,22 +42,13 @@ if not used then
   end
   if ARGV[2] == '0' then return removed end
 end
-${claim}
-local function leaveMark()
-  if ARGV[2] == '0' then return end
-  local ends = untilEnd(tonumber(ARGV[2]))
-  redis.call('HDEL', base, ':' .. owner)
-  local marks = tonumber(redis.call('HGET', base, 'marks') or 0) or 0
-  redis.call('SET', KEYS[4], '', 'PX', ARGV[2])
-  redis.call('HSET', base, 'marks', text(math.max(marks, ends)))
-  keep(base, math.max(marks, ends) - now + 1000)
-end
-
+${claim}${marks}
 if not used then
-  leaveMark()
+  leaveMark(base, owner, tonumber(ARGV[2]))
   return removed
 end
-${line}
+if not KEYS[2] then return '${needsLine}' end
+${changeLog}${line}
 local shared = redis.call('HMGET', base, 'upto', 'capacity', 'seen', ':' .. owner)
 local l = openLine(base, KEYS[2], KEYS[3], ARGV[3], used, shared[1], shared[2], shared[3])
 if l then
@@ -70,6 +62,6 @@ if l then
 else
   clearLine(base, KEYS[2], KEYS[3], ARGV[3])
 end
-leaveMark()
-return removed
+if ARGV[2] ~= '0' then leaveMark(base, owner, tonumber(ARGV[2])) end
+return l and withMore(l, removed) or removed
 `;

@@ -6,6 +6,7 @@ import { evict } from "./evict.ts";
 import { extend } from "./extend.ts";
 import { finish } from "./finish.ts";
 import { inspect } from "./inspect.ts";
+import { look } from "./look.ts";
 import { propose } from "./propose.ts";
 import { release } from "./release.ts";
 import { renew } from "./renew.ts";
@@ -34,6 +35,7 @@ export const scripts: Readonly<Record<Step, Script>> = {
   propose: makeScript(propose),
   evict: makeScript(evict),
   inspect: makeScript(inspect),
+  look: makeScript(look),
   begin: makeScript(begin),
   extend: makeScript(extend),
   finish: makeScript(finish),

@@ -1,7 +1,7 @@
 import type { Backend } from "@leasehold/core";
 
 export type StoreCall =
-  "acquire" | "renew" | "release" | "propose" | "evict" | "inspect" | "begin" | "extend" | "finish";
+  "acquire" | "renew" | "release" | "propose" | "evict" | "inspect" | "look" | "begin" | "extend" | "finish";
 
 /** The way between one process and the store, to be sabotaged. */
 export interface Link {

@@ -10,6 +10,7 @@ import { grantCases } from "./cases/grants.ts";
 import { idempotencyCases } from "./cases/idempotency.ts";
 import { lineCases } from "./cases/line.ts";
 import { lockCases } from "./cases/lock.ts";
+import { lookCases } from "./cases/looks.ts";
 import { lossCases } from "./cases/loss.ts";
 import { membershipCases } from "./cases/membership.ts";
 import { nameCases } from "./cases/names.ts";
@@ -35,6 +36,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   crash: crashCases,
   weights: weightCases,
   announcements: announcementCases,
+  looks: lookCases,
   names: nameCases,
   lock: lockCases,
   semaphore: semaphoreCases,

@@ -76,6 +76,7 @@ export function withFaults(backend: Backend): { backend: Backend; link: Link } {
     watch: (resource, listener) => watched((tell) => leases.watch(resource, tell), listener),
     inspect: (resource, options: CallOptions) =>
       through("inspect", options.timeoutMs, () => leases.inspect(resource, options)),
+    look: (resource, options) => through("look", options.timeoutMs, () => leases.look(resource, options)),
     renew: async (requests, options) => {
       const sentAt = clock.now();
       try {

@@ -1,0 +1,30 @@
+import type { HolderView, Look, LookOptions } from "@leasehold/core";
+import type { Parts } from "./parts.ts";
+import { readLine } from "../line/read-line.ts";
+
+/**
+ * Who holds. One read: etcd deletes the keys of the dead, and a watch tells of it, so nobody's
+ * lease is asked about. With `first` only the head of the line is read.
+ */
+export async function lookAtResource(
+  { calls, keys }: Parts,
+  resource: string,
+  { timeoutMs, first }: LookOptions,
+  malformed: (count: number) => void,
+): Promise<Look> {
+  const read = (oldest?: number) =>
+    readLine(calls, keys, resource, timeoutMs, {
+      values: true,
+      ...(oldest !== undefined && { oldest }),
+    });
+  let line = await read(first);
+  // Strange keys may stand where the oldest claims were looked for.
+  if (first !== undefined && line.malformed > 0) line = await read();
+  const strange = line.malformed + line.claims.filter(({ record }) => record.owner === "").length;
+  if (strange > 0) malformed(strange);
+  const holders = line.claims
+    .filter(({ granted }) => granted)
+    .slice(0, first)
+    .map(({ ticket, weight, record }): HolderView => ({ ...record, ticket, weight }));
+  return { whole: true, holders, gone: [], endsInMs: Infinity };
+}
