@@ -42,6 +42,7 @@ class Renewal {
   /** By lease: what the last of them is good for, and what it finds. */
   readonly #refreshes = new Map<SharedLease, { since: Instant; refresh: Promise<Refresh> }>();
   readonly #fronts: FrontReads;
+  readonly #swept = new Set<LeaseKeys>();
 
   constructor(parts: Parts, deadline: Deadline) {
     this.#parts = parts;
@@ -133,7 +134,11 @@ class Renewal {
     if (known !== undefined && known.since.monoMs >= since.monoMs) return known.refresh;
     const { leases, sweeper } = this.#parts;
     const refresh = leases.refresh(lease, since, this.#deadline.leftMs).then((keys) => {
-      if (lease.ours) sweeper.listed(keys);
+      // One list answers many claims, and is gone through once.
+      if (lease.ours && !this.#swept.has(keys)) {
+        this.#swept.add(keys);
+        sweeper.listed(keys);
+      }
       return { keys, proof: lease.proof };
     });
     this.#refreshes.set(lease, { since, refresh });
