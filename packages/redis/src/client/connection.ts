@@ -31,7 +31,7 @@ export interface Call<T> {
   /** What the reply says, or undefined if the script cannot have sent it. */
   readonly decode: (reply: unknown) => T | undefined;
   /** Whether an answer proves that the server takes writes. Default: every answer does. */
-  readonly wrote?: (value: T) => boolean;
+  readonly wrote?: ((value: T) => boolean) | undefined;
   /** Gets a reply that came after the call was given up. Default: it is dropped. */
   readonly late?: ((value: T) => void) | undefined;
 }
