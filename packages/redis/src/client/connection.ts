@@ -17,7 +17,7 @@ import { closedError, Readiness } from "./readiness.ts";
 import { Redial } from "./redial.ts";
 import { Refusals } from "./refusals.ts";
 import { serverAddress } from "./server-address.ts";
-import { bytesReceived, isReady, resetSocket, socketOf } from "./socket.ts";
+import { bytesReceived, resetSocket, socketOf } from "./socket.ts";
 import type { Script } from "../scripts/script.ts";
 
 /** One request: a script, and how its reply is read. */
@@ -107,7 +107,7 @@ export class Connection implements AsyncDisposable {
    */
   call<T>(call: Call<T>): Promise<Reply<T>> {
     if (this.#closed) return Promise.reject(closedError());
-    if (isReady(this.client)) return this.#send(call);
+    if (this.#readiness.isReady) return this.#send(call);
     return this.whenReady(call.timeoutMs).then((timeoutMs) => this.#send({ ...call, timeoutMs }));
   }
 

@@ -112,6 +112,7 @@ export const serverSentences: readonly Row[] = [
     ["refused", "This server does not know a command. Is it a Redis 7.0 or later, and nothing renamed?"],
   ],
   ["DB index is out of range", ["refused", "Redis has no database of this number."]],
+  ["SELECT is not allowed in cluster mode", ["refused", "A Redis Cluster has database 0 alone."]],
 ];
 
 /** What the client says, or the system below it: nobody answered. */
