@@ -1,5 +1,4 @@
 import type { Harness } from "./harness.ts";
-import { Fixture } from "./fixture.ts";
 import type { Case, Need } from "./case.ts";
 import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
@@ -19,6 +18,7 @@ import { recordCases } from "./cases/records.ts";
 import { semaphoreCases } from "./cases/semaphore.ts";
 import { tidyCases } from "./cases/tidy.ts";
 import { weightCases } from "./cases/weights.ts";
+import { runCase } from "./run-case.ts";
 
 /** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
 export interface Runner {
@@ -79,33 +79,6 @@ export function testBackend(
         }
       });
   });
-}
-
-const runsAtMost = 3;
-
-async function runCase(promise: Case, harness: Harness): Promise<void> {
-  for (let run = 1; ; run += 1) {
-    const sinceNs = process.hrtime.bigint();
-    try {
-      return await playOnce(promise, harness);
-    } catch (error) {
-      const stalledMs = harness.stalledMs?.(sinceNs) ?? 0;
-      if (stalledMs <= harness.ttlMs / 10 || run === runsAtMost) throw error;
-      console.warn(
-        `stalled past use: ${Math.round(stalledMs)} ms without a turn, at a ttl of ${harness.ttlMs} ms; ` +
-          `run ${run} of ${runsAtMost} of "${promise.name}" proves nothing (${String(error)})`,
-      );
-    }
-  }
-}
-
-async function playOnce(promise: Case, harness: Harness): Promise<void> {
-  const fixture = new Fixture(harness);
-  try {
-    await promise.run(fixture);
-  } finally {
-    await fixture.tearDown();
-  }
 }
 
 function whySkipped(promise: Case, harness: Harness): string | null {
