@@ -22,7 +22,10 @@ import { runCase } from "./run-case.ts";
 
 /** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
 export interface Runner {
-  describe: (name: string, define: () => void) => void;
+  describe: {
+    (name: string, define: () => void): void;
+    concurrent?(name: string, define: () => void): void;
+  };
   it: {
     (name: string, run: () => Promise<void>): void;
     skip(name: string, run?: () => Promise<void>): void;
@@ -66,18 +69,23 @@ export function testBackend(
   if (typeof runner.describe !== "function" || typeof runner.it !== "function")
     throw new Error("testBackend needs a test runner: pass { describe, it } of yours as its third argument.");
   const { describe, it } = runner;
+  const define = (promise: Case): void => {
+    const reason = whySkipped(promise, harness);
+    const run = (): Promise<void> => runCase(promise, harness);
+    if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
+    else if (isSociable(promise) && it.concurrent !== undefined) it.concurrent(promise.name, run);
+    else it(promise.name, run);
+  };
+  const isSociable = ({ alone }: Case): boolean => harness.concurrent && alone !== true;
   describe(`${name} keeps the contract`, () => {
-    for (const [group, cases] of Object.entries(groups))
-      describe(group, () => {
-        for (const promise of cases) {
-          const reason = whySkipped(promise, harness);
-          const run = (): Promise<void> => runCase(promise, harness);
-          if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
-          else if (harness.concurrent && promise.alone !== true && it.concurrent !== undefined)
-            it.concurrent(promise.name, run);
-          else it(promise.name, run);
-        }
-      });
+    // Most of a case is waiting for ttls, so those that bear company run beside each other, across
+    // groups. Those that do not come after them.
+    for (const sociable of [true, false])
+      for (const [group, all] of Object.entries(groups)) {
+        const cases = all.filter((promise) => isSociable(promise) === sociable);
+        const describeGroup = (sociable ? describe.concurrent : undefined) ?? describe;
+        if (cases.length > 0) describeGroup(group, () => cases.forEach(define));
+      }
   });
 }
 
