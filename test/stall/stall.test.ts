@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { LeaseholdError } from "@leasehold/core";
 import { expect, it, test } from "vitest";
 
 import { LateError } from "../servers/wait-until.ts";
@@ -110,6 +111,15 @@ it("runs a scenario again that was late while something stalled: three times at 
   };
   await expect(unlessStalled(500, broken, options)).rejects.toThrow("two held at once");
   expect(runs, "a broken promise is not late").toBe(2);
+  runs = 0;
+  const unreachable = async (): Promise<void> => {
+    runs += 1;
+    if (runs > 1) return;
+    stallNow();
+    throw new LeaseholdError("BACKEND_UNAVAILABLE", "Redis did not become ready in time.");
+  };
+  await unlessStalled(500, unreachable, options);
+  expect(runs, "a server without a turn is out of reach").toBe(2);
 });
 
 test("a server that answers late has stalled; one that does not answer has not", async () => {
