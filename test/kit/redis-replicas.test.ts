@@ -7,7 +7,8 @@ import { afterAll, beforeEach, describe, it } from "vitest";
 
 import { freePort } from "../servers/free-port.ts";
 import { findProgram } from "../servers/find-program.ts";
-import { redisKind, redisRecipe, urlOf } from "../servers/redis.ts";
+import { untilTheFileEnds } from "../servers/for-this-file.ts";
+import { answersPing, redisKind, redisRecipe, urlOf } from "../servers/redis.ts";
 import { sentinelRecipe } from "../servers/sentinel.ts";
 import { startMemberProcesses } from "../servers/start-members.ts";
 import { ServerProcess } from "../servers/server-process.ts";
@@ -35,6 +36,7 @@ const group = isHere
       { afterStart: inStep },
     )
   : new ServerGroup([]);
+if (isHere) untilTheFileEnds(group, answersPing);
 const sentinel =
   isHere && (await ServerProcess.start(sentinelRecipe(sentinelPort, { name, port: masterPort }), "path"));
 
@@ -57,7 +59,6 @@ beforeEach(({ skip }) => {
 afterAll(async () => {
   control.disconnect();
   for (const way of ways) await way[Symbol.asyncDispose]();
-  await group.stop();
   if (sentinel !== false) await sentinel.stop();
 });
 const open = (options: RedisOptions = {}): ReturnType<typeof redisBackend> =>

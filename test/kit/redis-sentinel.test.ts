@@ -5,8 +5,9 @@ import { testBackend } from "@leasehold/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeEach, describe, it } from "vitest";
 
+import { answersPing } from "../servers/redis.ts";
 import { startRedisSentinel } from "../servers/redis-sentinel.ts";
-import { stalls } from "../stall/index.ts";
+import { beatServer, stalls } from "../stall/index.ts";
 import { redisData } from "./redis-control.ts";
 import { redisLink } from "./redis-link.ts";
 
@@ -15,6 +16,7 @@ const group = await startRedisSentinel();
 const { host, port } = group?.master.address ?? { host: "127.0.0.1", port: 0 };
 const source = { sentinels: [...(group?.sentinels ?? [])], name: group?.name ?? "" };
 const control = new Redis({ host, port, lazyConnect: true });
+const stopBeating = group && beatServer(() => answersPing(group.master.address));
 const ways: AsyncDisposable[] = [];
 
 beforeEach(({ skip }) => {
@@ -24,6 +26,7 @@ beforeEach(({ skip }) => {
 afterAll(async () => {
   control.disconnect();
   for (const way of ways) await way[Symbol.asyncDispose]();
+  stopBeating?.();
   await group?.stop();
 });
 

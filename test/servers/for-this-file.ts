@@ -3,6 +3,7 @@ import { afterAll } from "vitest";
 import { beatServer } from "../stall/index.ts";
 import { isHealthy, startEtcd, type EtcdOptions, type EtcdServer } from "./etcd.ts";
 import type { Address, ManagedServer } from "./managed-server.ts";
+import { watchSabotage } from "./sabotage.ts";
 import { startRedisCluster, type RedisCluster } from "./redis-cluster.ts";
 import { answersPing, startRedis, type RedisOptions, type RedisServer } from "./redis.ts";
 
@@ -30,11 +31,13 @@ export async function etcdForThisFile(options?: EtcdOptions): Promise<EtcdServer
   return untilTheFileEnds(await startEtcd(options), isHealthy);
 }
 
-function untilTheFileEnds<S extends ManagedServer>(
+/** Stops a server after the file's last test. Until then its stalls are known: see `test/stall`. */
+export function untilTheFileEnds<S extends ManagedServer>(
   server: S,
   answers: (address: Address) => Promise<boolean>,
 ): S {
-  const stopBeating = beatServer(() => answers(server.address));
+  const sabotage = watchSabotage(server);
+  const stopBeating = beatServer(() => answers(server.address), { sabotage });
   // Hooks run in reverse: what the file registers after this is closed before its server is.
   afterAll(async () => {
     stopBeating();

@@ -61,7 +61,8 @@ function isLate(error: unknown): boolean {
     error instanceof LateError ||
     isLeaseholdError(error, "LEASE_LOST") ||
     isLeaseholdError(error, "ACQUIRE_TIMEOUT") ||
-    isLeaseholdError(error, "OUTCOME_UNKNOWN")
+    isLeaseholdError(error, "OUTCOME_UNKNOWN") ||
+    isLeaseholdError(error, "BACKEND_UNAVAILABLE")
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Sabotage } from "../servers/sabotage.ts";
 import { stalls, type StallLog } from "./stall-log.ts";
 
 const everyMs = 100;
@@ -7,20 +8,27 @@ const usualMs = 50;
 /**
  * Asks a server, over and over, something that costs it nothing. An answer that takes long is a
  * stall of the server: of its processor or, where it writes through before it answers, of its disk.
- * No answer at all is none: the test itself may have killed or paused it. Returns the function that
- * ends it.
+ * So is a time without any answer, from its first question to the next answer, unless the test
+ * itself has killed or paused the server meanwhile. Returns the function that ends it.
  */
 export function beatServer(
   answers: () => Promise<boolean>,
-  log: Pick<StallLog, "record"> = stalls,
+  {
+    sabotage = { isGoingOn: false, count: 0 },
+    log = stalls,
+  }: { sabotage?: Sabotage; log?: Pick<StallLog, "record"> } = {},
 ): () => void {
   let stopped = false;
+  let askedNs: bigint | undefined;
   const beat = async (): Promise<void> => {
-    const sentNs = process.hrtime.bigint();
+    askedNs ??= process.hrtime.bigint();
+    const { count, isGoingOn } = sabotage;
     const answered = await answers();
     const toNs = process.hrtime.bigint();
-    const fromNs = sentNs + BigInt(usualMs * 1e6);
-    if (answered && toNs > fromNs) log.record({ fromNs, toNs, of: "the server" });
+    const fromNs = askedNs + BigInt(usualMs * 1e6);
+    const isOurs = isGoingOn || sabotage.isGoingOn || sabotage.count !== count;
+    if (answered && !isOurs && toNs > fromNs) log.record({ fromNs, toNs, of: "the server" });
+    if (answered || isOurs) askedNs = undefined;
     if (!stopped) timer = setTimeout(() => void beat(), everyMs).unref();
   };
   let timer = setTimeout(() => void beat(), everyMs).unref();

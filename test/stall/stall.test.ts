@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { expect, it, test } from "vitest";
+import { LeaseholdError } from "@leasehold/core";
+import { describe, expect, it, test } from "vitest";
 
+import type { Sabotage } from "../servers/sabotage.ts";
 import { LateError } from "../servers/wait-until.ts";
 import { checkUnstalled, expectWithin, unlessStalled } from "./bounds.ts";
 import { beatHeart, type Stall } from "./heartbeat.ts";
@@ -12,7 +14,7 @@ const ms = (count: number): bigint => BigInt(count) * 1_000_000n;
 const stall = (from: number, to: number): Stall => ({ fromNs: ms(from), toNs: ms(to) });
 
 /** A heart that beats at these moments, when the process has used so much of the processor. */
-function stallsOf(beats: readonly { atMs: number; cpuMs: number }[]): Stall[] {
+function stallsOfHeart(beats: readonly { atMs: number; cpuMs: number }[]): Stall[] {
   const found: Stall[] = [];
   let [now, cpu] = [0, 0];
   let beat = (): void => {};
@@ -34,15 +36,15 @@ function stallsOf(beats: readonly { atMs: number; cpuMs: number }[]): Stall[] {
 
 test("a beat that comes late is a stall, but for what the process computed itself", () => {
   expect(
-    stallsOf([
+    stallsOfHeart([
       { atMs: 20, cpuMs: 1 },
       { atMs: 48, cpuMs: 2 },
     ]),
     "a little late",
   ).toEqual([]);
-  expect(stallsOf([{ atMs: 520, cpuMs: 0 }])).toEqual([stall(20, 520)]);
-  expect(stallsOf([{ atMs: 520, cpuMs: 500 }]), "its own doing").toEqual([]);
-  expect(stallsOf([{ atMs: 520, cpuMs: 200 }])).toEqual([stall(220, 520)]);
+  expect(stallsOfHeart([{ atMs: 520, cpuMs: 0 }])).toEqual([stall(20, 520)]);
+  expect(stallsOfHeart([{ atMs: 520, cpuMs: 500 }]), "its own doing").toEqual([]);
+  expect(stallsOfHeart([{ atMs: 520, cpuMs: 200 }])).toEqual([stall(220, 520)]);
 });
 
 test("stalls at once count once, others add up, and only what lies between the moments counts", () => {
@@ -110,21 +112,55 @@ it("runs a scenario again that was late while something stalled: three times at 
   };
   await expect(unlessStalled(500, broken, options)).rejects.toThrow("two held at once");
   expect(runs, "a broken promise is not late").toBe(2);
+  runs = 0;
+  const unreachable = async (): Promise<void> => {
+    runs += 1;
+    if (runs > 1) return;
+    stallNow();
+    throw new LeaseholdError("BACKEND_UNAVAILABLE", "Redis did not become ready in time.");
+  };
+  await unlessStalled(500, unreachable, options);
+  expect(runs, "a server without a turn is out of reach").toBe(2);
 });
 
-test("a server that answers late has stalled; one that does not answer has not", async () => {
-  const found: Stall[] = [];
-  const answers = [true, false];
-  const asked = Promise.withResolvers<void>();
-  const stop = beatServer(
-    async () => {
-      const answer = await sleep(200, answers.shift());
-      if (answers.length === 0) asked.resolve();
-      return answer === true;
-    },
-    { record: (each) => found.push(each) },
-  );
-  await asked.promise;
-  stop();
-  expect(found).toMatchObject([{ of: "the server" }]);
+describe("a server", () => {
+  /** What is told of one that answers so, each after 200 ms. */
+  async function stallsOf(answers: readonly boolean[], sabotage?: Sabotage): Promise<readonly Stall[]> {
+    const found: Stall[] = [];
+    const left = [...answers];
+    const asked = Promise.withResolvers<void>();
+    const stop = beatServer(
+      async () => {
+        if (left.length === 0) asked.resolve();
+        return (await sleep(200, left.shift())) === true;
+      },
+      { log: { record: (each) => found.push(each) }, ...(sabotage && { sabotage }) },
+    );
+    await asked.promise;
+    stop();
+    return found;
+  }
+
+  it("has stalled when it answers late", async () => {
+    expect(await stallsOf([true])).toMatchObject([{ of: "the server" }]);
+  });
+
+  it("has stalled for as long as it did not answer at all", async () => {
+    const [stall, ...more] = await stallsOf([false, false, true]);
+    expect(more).toEqual([]);
+    expect(Number((stall?.toNs ?? 0n) - (stall?.fromNs ?? 0n)) / 1e6).toBeGreaterThan(500);
+  });
+
+  it("that never answers, or that the test itself has paused, has not", async () => {
+    expect(await stallsOf([false, false])).toEqual([]);
+    expect(await stallsOf([false, true], { isGoingOn: true, count: 1 })).toEqual([]);
+    let looks = 0;
+    const ended = {
+      count: 1,
+      get isGoingOn(): boolean {
+        return looks++ === 0;
+      },
+    };
+    expect(await stallsOf([true], ended), "it was asked while it was paused").toEqual([]);
+  });
 });

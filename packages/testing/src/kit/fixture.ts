@@ -17,6 +17,7 @@ import {
 } from "@leasehold/core";
 
 import type { Harness, Link, StoreControl } from "./harness.ts";
+import { WatchedCalls } from "./watched-calls.ts";
 
 /** A process, at the level of the contract: a backend, and the pushes that it heard. */
 export interface Peer {
@@ -41,6 +42,7 @@ export type RequestOverrides = Partial<Omit<AcquireRequest, "resource">> & {
 export class Fixture {
   readonly ttlMs: number;
   readonly harness: Harness;
+  readonly calls: WatchedCalls = new WatchedCalls();
   readonly #cleanups: (() => PromiseLike<void>)[] = [];
 
   constructor(harness: Harness) {
@@ -186,7 +188,7 @@ export class Fixture {
       },
       lookAgain: () => {},
     });
-    return { backend, pushes };
+    return { backend: this.calls.watch(backend), pushes };
   }
 
   #coordinate(backend: Backend, options: Partial<CoordinatorOptions>, link: Link): Process {
@@ -200,7 +202,7 @@ export class Fixture {
       await this.until("close settled", 20_000, () => closed);
       await closing;
     });
-    return { coordinator, events, link };
+    return { coordinator: this.calls.watch(coordinator), events, link: this.calls.watch(link) };
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Harness } from "./harness.ts";
-import { Fixture } from "./fixture.ts";
 import type { Case, Need } from "./case.ts";
 import { announcementCases } from "./cases/announcements.ts";
 import { crashCases } from "./cases/crash.ts";
@@ -19,10 +18,14 @@ import { recordCases } from "./cases/records.ts";
 import { semaphoreCases } from "./cases/semaphore.ts";
 import { tidyCases } from "./cases/tidy.ts";
 import { weightCases } from "./cases/weights.ts";
+import { runCase } from "./run-case.ts";
 
 /** The part of a test runner that the kit uses: vitest's, node:test's and mocha's fit. */
 export interface Runner {
-  describe: (name: string, define: () => void) => void;
+  describe: {
+    (name: string, define: () => void): void;
+    concurrent?(name: string, define: () => void): void;
+  };
   it: {
     (name: string, run: () => Promise<void>): void;
     skip(name: string, run?: () => Promise<void>): void;
@@ -66,46 +69,26 @@ export function testBackend(
   if (typeof runner.describe !== "function" || typeof runner.it !== "function")
     throw new Error("testBackend needs a test runner: pass { describe, it } of yours as its third argument.");
   const { describe, it } = runner;
+  const define = (promise: Case): void => {
+    const reason = whySkipped(promise, harness);
+    const run = (): Promise<void> => runCase(promise, harness);
+    if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
+    else if (isSociable(promise) && it.concurrent !== undefined) it.concurrent(promise.name, run);
+    else it(promise.name, run);
+  };
+  const isSociable = ({ alone }: Case): boolean => harness.concurrent && alone !== true;
   describe(`${name} keeps the contract`, () => {
-    for (const [group, cases] of Object.entries(groups))
-      describe(group, () => {
-        for (const promise of cases) {
-          const reason = whySkipped(promise, harness);
-          const run = (): Promise<void> => runCase(promise, harness);
-          if (reason !== null) it.skip(`${promise.name} [skipped: ${reason}]`, run);
-          else if (harness.concurrent && promise.alone !== true && it.concurrent !== undefined)
-            it.concurrent(promise.name, run);
-          else it(promise.name, run);
-        }
-      });
+    // Most of a case is waiting for ttls, so those that bear company run beside each other, across
+    // groups. Those that do not come after them.
+    for (const sociable of [true, false])
+      for (const [group, all] of Object.entries(groups)) {
+        const cases = all.filter((promise) => isSociable(promise) === sociable);
+        const fill = (): void => cases.forEach(define);
+        if (cases.length === 0) continue;
+        if (sociable && describe.concurrent !== undefined) describe.concurrent(group, fill);
+        else describe(group, fill);
+      }
   });
-}
-
-const runsAtMost = 3;
-
-async function runCase(promise: Case, harness: Harness): Promise<void> {
-  for (let run = 1; ; run += 1) {
-    const sinceNs = process.hrtime.bigint();
-    try {
-      return await playOnce(promise, harness);
-    } catch (error) {
-      const stalledMs = harness.stalledMs?.(sinceNs) ?? 0;
-      if (stalledMs <= harness.ttlMs / 10 || run === runsAtMost) throw error;
-      console.warn(
-        `stalled past use: ${Math.round(stalledMs)} ms without a turn, at a ttl of ${harness.ttlMs} ms; ` +
-          `run ${run} of ${runsAtMost} of "${promise.name}" proves nothing (${String(error)})`,
-      );
-    }
-  }
-}
-
-async function playOnce(promise: Case, harness: Harness): Promise<void> {
-  const fixture = new Fixture(harness);
-  try {
-    await promise.run(fixture);
-  } finally {
-    await fixture.tearDown();
-  }
 }
 
 function whySkipped(promise: Case, harness: Harness): string | null {
