@@ -22,13 +22,13 @@ class Stream extends EventEmitter {
   /** The names that were asked for, in order. */
   get asked(): string[] {
     return this.requests.flatMap((each) =>
-      "create_request" in each ? [String(each.create_request.key)] : [],
+      "create_request" in each && each.create_request ? [String(each.create_request.key)] : [],
     );
   }
 
   get ended(): string[] {
     return this.requests.flatMap((each) =>
-      "cancel_request" in each ? [String(each.cancel_request.watch_id)] : [],
+      "cancel_request" in each && each.cancel_request ? [String(each.cancel_request.watch_id)] : [],
     );
   }
 
