@@ -1,5 +1,6 @@
 import type { IRangeRequest, IRangeResponse } from "etcd3";
 import type { OwnClaim } from "../line/own-claim.ts";
+import { hasLease } from "../format/answers.ts";
 import { readLine } from "../line/read-line.ts";
 import type { Deadline } from "../rpc/deadline.ts";
 import type { Parts } from "./parts.ts";
@@ -81,9 +82,10 @@ export class FrontReads {
     answer: IRangeResponse | undefined,
   ): Promise<ReadonlySet<bigint>> | ReadonlySet<bigint> {
     const head = answer?.kvs[0];
+    if (head === undefined) return new Set();
     // Something that is no claim stands in front: look past it.
-    if (head !== undefined && this.#parts.keys.parse(head.key) === undefined) return this.#inFront(resource);
-    return new Set(head === undefined ? [] : [BigInt(head.create_revision)]);
+    const isClaim = hasLease(head) && this.#parts.keys.parse(head.key) !== undefined;
+    return isClaim ? new Set([BigInt(head.create_revision)]) : this.#inFront(resource);
   }
 
   async #inFront(resource: string): Promise<ReadonlySet<bigint>> {

@@ -86,7 +86,7 @@ class Renewal {
    */
   async #offLease(claim: OwnClaim): Promise<RenewAnswer> {
     const { calls, keys } = this.#parts;
-    const found = await readClaim(calls, keys, claim.key, this.#deadline.leftMs);
+    const found = await readClaim(calls, keys, claim, this.#deadline.leftMs);
     if (found?.ticket !== claim.ticket || !found.record.evicted) return this.#gone(claim);
     return this.#evicted(claim);
   }
