@@ -1,5 +1,5 @@
 import type { IRangeResponse } from "etcd3";
-import type { Calls } from "../rpc/calls.ts";
+import type { Calls, UnaryOptions } from "../rpc/calls.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Line, type LineClaim } from "./line.ts";
 import { meetStrange } from "./strange-keys.ts";
@@ -17,9 +17,9 @@ export async function readLine(
   keys: ClaimKeys,
   resource: string,
   timeoutMs: number,
-  options: { values?: boolean; oldest?: number } = {},
+  options: { values?: boolean; oldest?: number; turn?: UnaryOptions["turn"] } = {},
 ): Promise<Line> {
-  const { values = false, oldest } = options;
+  const { values = false, oldest, turn = "ordinary" } = options;
   const order = { sort_order: "Ascend", sort_target: "Create" } as const;
   const { kvs, header } = await calls.unary(
     ({ kv }, callOptions) =>
@@ -32,6 +32,7 @@ export async function readLine(
         callOptions,
       ),
     timeoutMs,
+    { turn },
   );
   const line = new Line(keys, kvs, BigInt(header.revision));
   const garbled = values ? line.claims.filter(isGarbled).length : 0;
@@ -51,8 +52,9 @@ export async function readClaim(
   keys: ClaimKeys,
   { resource, key }: { readonly resource: string; readonly key: Buffer },
   timeoutMs: number,
+  { turn = "ordinary" }: Pick<UnaryOptions, "turn"> = {},
 ): Promise<LoneClaim | undefined> {
-  const { kvs } = await calls.unary(({ kv }, options) => kv.range({ key }, options), timeoutMs);
+  const { kvs } = await calls.unary(({ kv }, options) => kv.range({ key }, options), timeoutMs, { turn });
   const line = new Line(keys, kvs, 0n);
   await meetStrange(calls, resource, line, line.claims.filter(isGarbled).length, timeoutMs);
   return line.claims[0];

@@ -14,7 +14,7 @@ import type { Parts } from "./parts.ts";
 import type { OwnClaim } from "../line/own-claim.ts";
 import type { OwnerRecord } from "../ownership/claims.ts";
 import { readClaim, readLine } from "../line/read-line.ts";
-import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { afterWriting, beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
 
 type Answer = Granted | Queued | Refused;
@@ -108,7 +108,8 @@ class Acquisition {
       const mustWait = joined.ahead + weight > capacity;
       // etcd cannot count before it writes, so a line that is full is found afterwards, and the
       // place given back.
-      if (mustWait && queue && (await this.#isFull(joined))) return await this.#giveBack(joined.ticket);
+      if (mustWait && queue && (await afterWriting(this.#isFull(joined))))
+        return await afterWriting(this.#giveBack(joined.ticket));
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
       // Nothing was written. Every claim on that lease is gone; the next try is granted another.

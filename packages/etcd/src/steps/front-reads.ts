@@ -68,6 +68,7 @@ export class FrontReads {
     const { responses } = await this.#parts.calls.unary(
       ({ kv }, options) => kv.txn({ success }, options),
       this.#deadline.leftMs,
+      { turn: "renewals" },
     );
     return responses.map(({ response_range: answer }) => answer ?? undefined);
   }
@@ -89,7 +90,8 @@ export class FrontReads {
   }
 
   async #inFront(resource: string): Promise<ReadonlySet<bigint>> {
-    const line = await readLine(this.#parts.calls, this.#parts.keys, resource, this.#deadline.leftMs);
+    const { calls, keys } = this.#parts;
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { turn: "renewals" });
     return new Set(line.claims.filter(({ granted }) => granted).map(({ ticket }) => ticket));
   }
 }
