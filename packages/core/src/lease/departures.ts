@@ -19,7 +19,7 @@ function departedForMs(claim: Claim): number {
 export const releaseTimeoutMs = 1_000;
 
 /** How many releases may be on their way at once. Each has its second from when it is sent. */
-const releasesAtOnce = 256;
+const releasesAtOnce = 1_000;
 
 /**
  * Takes claims out of the store, and goes on trying for those that nobody here waits for any more:

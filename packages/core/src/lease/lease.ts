@@ -39,7 +39,7 @@ export interface Lease extends AsyncDisposable {
   assertHeld(marginMs?: number): void;
   /**
    * Gives the lease back. Belief ends at the call. One attempt, at most a second from when it is
-   * sent (256 at once); repeated calls share its answer. `"gone"`: the lease had been lost, so
+   * sent (1,000 at once); repeated calls share its answer. `"gone"`: the lease had been lost, so
    * there was nothing to give back. Rejects with `OUTCOME_UNKNOWN` or `BACKEND_UNAVAILABLE` when
    * the store did not answer: the SDK goes on trying in the background, and the store frees the
    * name by itself within one ttl.
