@@ -73,7 +73,7 @@ async function grantLeaseAs(
   );
 }
 
-/** An election takes one term, or a few; each makes one answer prove nothing. So does each member. */
+/** An election takes one term, or a few; each makes one answer prove nothing, as each member does. */
 const keepTries = 8;
 
 /**
