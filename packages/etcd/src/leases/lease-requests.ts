@@ -73,7 +73,7 @@ async function grantLeaseAs(
   );
 }
 
-/** An election takes one term, or a few; each makes one answer prove nothing, as each member does. */
+/** An election takes a term, or a few. Each makes one answer prove nothing, as each member does. */
 const keepTries = 8;
 
 /**
