@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 
 import type { Backend } from "../contract/backend.ts";
 import { createCoordinator, type Coordinator } from "../coordinator.ts";
+import { LeaseholdError } from "../errors.ts";
 import { memoryBackend, MemoryStore } from "../memory/index.ts";
 import type { Member } from "./membership.ts";
 
@@ -20,7 +21,8 @@ interface Counted {
   readonly coordinator: Coordinator;
   readonly looks: { whole: number; changes: number; told: number };
   readonly watches: () => number;
-  fails: boolean;
+  fails: boolean | LeaseholdError;
+  readonly events: string[];
 }
 
 function counted(): Counted {
@@ -36,7 +38,8 @@ function counted(): Counted {
       ...{ release: leases.release.bind(leases), propose: leases.propose.bind(leases) },
       evict: leases.evict.bind(leases),
       look: async (resource, options) => {
-        if (made.fails) throw new Error("out of reach");
+        if (made.fails !== false)
+          throw made.fails === true ? new LeaseholdError("BACKEND_UNAVAILABLE", "out of reach") : made.fails;
         const seen = await leases.look(resource, options);
         looks[seen.whole ? "whole" : "changes"] += 1;
         looks.told += seen.holders.length + seen.gone.length;
@@ -53,8 +56,15 @@ function counted(): Counted {
     },
     [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
   };
-  const coordinator = createCoordinator({ backend: counting, ttlMs });
-  const made: Counted = { coordinator, looks, watches: () => watches, fails: false };
+  const events: string[] = [];
+  const coordinator = createCoordinator({
+    ...{ backend: counting, ttlMs },
+    onEvent: (event) => {
+      if (event.type === "degraded" || event.type === "restored")
+        events.push(`${event.type} ${event.reason}`);
+    },
+  });
+  const made: Counted = { coordinator, looks, watches: () => watches, fails: false, events };
   return made;
 }
 
@@ -192,4 +202,23 @@ test("a leader's last word is seen although it resigns at once, while others com
   stop.abort();
   await host.close();
   await process.coordinator.close();
+});
+
+test("looks that the store refuses are told once, and once when they succeed again; an outage is not ours to tell", async () => {
+  const observer = counted();
+  const stop = new AbortController();
+  const seen = observing(observer.coordinator, stop.signal);
+  await clock.advance(100);
+  expect(seen.times).toBe(1);
+  observer.fails = true;
+  await clock.advance(60_000);
+  expect(observer.events).toEqual([]);
+  observer.fails = new LeaseholdError("BACKEND_UNAVAILABLE", "too large", { permanent: true });
+  await clock.advance(60_000);
+  expect(observer.events).toEqual(["degraded refusing"]);
+  observer.fails = false;
+  await clock.advance(60_000);
+  expect(observer.events).toEqual(["degraded refusing", "restored refusing"]);
+  stop.abort();
+  await observer.coordinator.close();
 });

@@ -1,7 +1,9 @@
 import { Backoff } from "../base/again.ts";
 import { ChangeFeed } from "../base/change-feed.ts";
 import { elapsedMs, sleep, type Instant, type Timer } from "../base/clock.ts";
+import { Health } from "../contract/health.ts";
 import type { HolderView, Look, LookOptions } from "../contract/lease-store.ts";
+import { isLeaseholdError, isOutage } from "../errors.ts";
 import type { Session } from "../lease/session.ts";
 import { LookPace } from "./look-pace.ts";
 
@@ -64,7 +66,8 @@ interface Observer {
  *
  * It looks when the first observer and each later one comes, after each announced change, after an
  * interruption, when the first claim may have died, and now and then. While the store is out of
- * reach it goes on trying, and hands on nothing.
+ * reach it goes on trying, and hands on nothing. That the store is out of reach the backend tells;
+ * looks that it refuses are told here, or an observation would stand still in silence.
  *
  * An observation is a pending wait: it keeps the process alive.
  */
@@ -75,6 +78,7 @@ export class SharedObservation {
   readonly #observers = new Set<Observer>();
   readonly #end = new AbortController();
   readonly #feed: ChangeFeed;
+  readonly #health: Health;
   readonly #stopWatching: () => void;
   #timer: Timer | undefined;
   #version: string | undefined;
@@ -87,6 +91,7 @@ export class SharedObservation {
     this.#observed = observed;
     this.#onEnd = onEnd;
     this.#feed = new ChangeFeed(this.#end.signal);
+    this.#health = healthOf(session);
     this.#stopWatching = session.context.backend.leases.watch(observed.resource, this.#feed.notify);
     session.context.scope(() => void this.#run());
   }
@@ -123,10 +128,12 @@ export class SharedObservation {
         if (isHead && isNews) pace.refund();
         if (this.#feed.ended) return;
         backoff.reset();
+        this.#health.restored("refusing");
         this.#lookIn(Math.min(longestSilenceMs, endsInMs + afterExpiryMs));
-      } catch {
+      } catch (error) {
         if (this.#feed.ended) return;
-        // A read may be repeated for ever; the backend has reported the outage.
+        this.#tell(error);
+        // A read may be repeated for ever.
         this.#lookIn(backoff.nextMs());
       }
     }
@@ -152,6 +159,12 @@ export class SharedObservation {
     return { endsInMs: seen.endsInMs, isNews: isDifferent(before, holders) };
   }
 
+  #tell(error: unknown): void {
+    if (isOutage(error) || isLeaseholdError(error, "CLOSED")) return;
+    const what = `Looks at ${JSON.stringify(this.#observed.resource)} fail, and go on`;
+    this.#health.degraded({ reason: "refusing", message: `${what}: ${String(error)}` });
+  }
+
   #lookIn(ms: number): void {
     this.#timer = this.#session.context.clock.schedule(ms, this.#feed.notify, { keepAlive: true });
   }
@@ -165,4 +178,13 @@ function isDifferent(before: ReadonlyMap<string, HolderView>, now: readonly Hold
       return known?.ticket !== ticket || known.sequence !== sequence;
     })
   );
+}
+
+/** Tells the coordinator's events. */
+function healthOf({ context: { backend, clock, emit } }: Session): Health {
+  const health = new Health(clock);
+  const { name } = backend;
+  health.onDegraded((degradation) => emit({ type: "degraded", backend: name, ...degradation }));
+  health.onRestored((restoration) => emit({ type: "restored", backend: name, ...restoration }));
+  return health;
 }

@@ -73,7 +73,7 @@ async function grantLeaseAs(
   );
 }
 
-/** An election takes a term, or a few; each makes an answer prove nothing. So does each member. */
+/** An election takes a term, or a few. Each makes one answer prove nothing, as each member does. */
 const keepTries = 8;
 
 /**

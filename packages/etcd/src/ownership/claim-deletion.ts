@@ -4,6 +4,7 @@ import type { Calls } from "../rpc/calls.ts";
 import { hasTicket, isOwnedBy } from "../format/claim-compares.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import { Deadline } from "../rpc/deadline.ts";
+import { jointTxns } from "../rpc/joint-txns.ts";
 import { readLine } from "../line/read-line.ts";
 
 /**
@@ -37,12 +38,7 @@ export async function deleteClaim(
   if (found === undefined) return false;
   const { key } = found;
   const compare = "ticket" in found ? [hasTicket(key, found.ticket)] : isOwnedBy(key, found.owner);
-  const { succeeded } = await calls.unary(
-    ({ kv }, options) => kv.txn({ compare, success: [{ request_delete_range: { key } }] }, options),
-    deadline.leftMs,
-    { turn: "ends" },
-  );
-  return succeeded;
+  return jointTxns(calls).run({ compare, success: [{ request_delete_range: { key } }] }, deadline.leftMs);
 }
 
 async function find(

@@ -96,7 +96,7 @@ export class Calls {
     return this.clock.now();
   }
 
-  /** One request. Rejects with an `RpcFailure` within `timeoutMs`, the wait for its turn included. */
+  /** One request. Rejects with an `RpcFailure` within `timeoutMs`, which its turn is part of. */
   unary<T>(request: Request<T>, timeoutMs: number, options: UnaryOptions = {}): Promise<T> {
     const { puts = false, turn = "ordinary" } = options;
     const deadline = new Deadline(this.clock, timeoutMs);

@@ -17,7 +17,7 @@ export type FailureKind =
   | "locked-out"
   /** The server has no space left and takes no writes until an operator acts. */
   | "no-space"
-  /** To be asked later: the server says so, or too much is asked of it already. Nothing was done. */
+  /** To be asked later: the server says so, or too much is asked of it. Nothing was done. */
   | "busy"
   /** Any other definite refusal. */
   | "refused"

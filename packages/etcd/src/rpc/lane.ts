@@ -10,8 +10,8 @@ interface Waiting {
 /**
  * Lets so many requests be under way at once; the others wait for their turn, in order, each until
  * its own deadline. A request that waits here has done nothing, and says so; sent with ten thousand
- * others it would be unanswered when its time is over, and nobody would know what it did. Worse, the
- * server would carry out what nobody waits for any more, while those who ask again wait behind it.
+ * others it would be unanswered when its time is over, and nobody would know what it did. Worse,
+ * the server would carry out what nobody waits for any more, while those who ask again wait.
  */
 export class Lane {
   readonly #clock: Clock;
