@@ -8,7 +8,7 @@ import { patienceMs } from "../stall/index.ts";
 
 const adminLogin = { username: "root", password: "r00t-password" };
 
-/** A server with a user `leasehold` and one `root`, and authentication off. Its own, for one test. */
+/** A server for one test, with a user `leasehold` and one `root`, and authentication off. */
 async function startWithUsers(password: string): Promise<{ server: EtcdServer; admin: Etcd3 }> {
   const server = await startEtcd({ log: () => {} });
   const admin = new Etcd3({ hosts: server.hosts });

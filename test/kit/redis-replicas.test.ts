@@ -9,7 +9,7 @@ import { freePort } from "../servers/free-port.ts";
 import { findProgram } from "../servers/find-program.ts";
 import { untilTheFileEnds } from "../servers/for-this-file.ts";
 import { answersPing, redisKind, redisRecipe, urlOf } from "../servers/redis.ts";
-import { steadySentinelRecipe } from "../servers/sentinel.ts";
+import { sentinelRecipe } from "../servers/sentinel.ts";
 import { startMemberProcesses } from "../servers/start-members.ts";
 import { ServerProcess } from "../servers/server-process.ts";
 import { ServerGroup } from "../servers/server-group.ts";
@@ -38,8 +38,7 @@ const group = isHere
   : new ServerGroup([]);
 if (isHere) untilTheFileEnds(group, answersPing);
 const sentinel =
-  isHere &&
-  (await ServerProcess.start(steadySentinelRecipe(sentinelPort, { name, port: masterPort }), "path"));
+  isHere && (await ServerProcess.start(sentinelRecipe(sentinelPort, { name, port: masterPort }), "path"));
 
 /** The replica is connected, and has all that the master has. */
 async function inStep(): Promise<void> {

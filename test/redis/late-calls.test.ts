@@ -125,6 +125,26 @@ test("core asks again while its caller waits: the late answers to its first trie
   expect(await lease.release()).toBe("released");
 });
 
+test("a refusal of what the client sent again proves nothing of the first copy", async () => {
+  await using proxy = await startFaultProxy({ target: server.address });
+  const client = new Redis(proxy.port, proxy.host);
+  client.on("error", () => {});
+  onTestFinished(() => client.disconnect());
+  await using backend = redisBackend(client);
+  await using other = redisBackend(server.url);
+  await backend.leases.acquire(lockRequest("warm up", { queue: false }));
+  proxy.hold("toClient");
+  const request = lockRequest("twice", { ttlMs: 60_000, timeoutMs: patienceMs });
+  const pending = backend.leases.acquire(request);
+  const holders = async () => (await other.leases.inspect("twice", { timeoutMs })).holders;
+  await expect.poll(holders).toMatchObject([{ owner: request.owner }]);
+  await admin.config("SET", "min-replicas-to-write", 1);
+  onTestFinished(() => void admin.config("SET", "min-replicas-to-write", 0));
+  proxy.reset();
+  proxy.pass();
+  await expect(pending).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN", message: /fewer replicas/ });
+});
+
 test("a request that was given up is not sent as text when the server has lost its script", async () => {
   await using proxy = await startFaultProxy({ target: server.address });
   const client = new Redis(proxy.port, proxy.host);

@@ -1,6 +1,6 @@
 import { createCoordinator, type LeaseholdEvent } from "@leasehold/core";
 import { redisBackend } from "@leasehold/redis";
-import { Cluster, Redis } from "ioredis";
+import { Cluster, Redis, type ClusterOptions } from "ioredis";
 import { afterAll, beforeEach, expect, onTestFinished, test } from "vitest";
 
 import { redisClusterForThisFile } from "../servers/for-this-file.ts";
@@ -56,8 +56,11 @@ async function openSlotOf(name: string): Promise<Migration> {
   };
 }
 
-function open(): { coordinator: ReturnType<typeof createCoordinator>; events: LeaseholdEvent[] } {
-  const client = new Cluster([...cluster.urls]);
+function open(options: ClusterOptions = {}): {
+  coordinator: ReturnType<typeof createCoordinator>;
+  events: LeaseholdEvent[];
+} {
+  const client = new Cluster([...cluster.urls], options);
   client.on("error", () => {});
   const events: LeaseholdEvent[] = [];
   const coordinator = createCoordinator({
@@ -102,6 +105,29 @@ test("while a slot stands open nothing uncontended is refused, and a holder stay
   const again = await b.coordinator.lock("pay").acquire();
   expect(again.fencingToken).toBeGreaterThan(held.fencingToken);
   await again.release();
+});
+
+test("a new line in a slot that stands open: with the option that the docs name operators are told why", async () => {
+  const [a, b] = [open(), open({ retryDelayOnTryAgain: 10 })];
+  const held = await a.coordinator.lock("told").acquire();
+  const migration = await openSlotOf("told");
+  onTestFinished(() => migration.giveUp());
+  // By which code is chance: the last request may be given up amid what ioredis repeats.
+  await expect(b.coordinator.lock("told").acquire({ waitMs: 2 * ttlMs })).rejects.toMatchObject({
+    "@leasehold/error": true,
+  });
+  expect(b.events).toContainEqual(
+    expect.objectContaining({
+      ...{ type: "degraded", reason: "refusing" },
+      message: expect.stringContaining("is moving this slot"),
+    }),
+  );
+  expect(held.isHeld()).toBe(true);
+  await migration.giveUp();
+  const waiting = b.coordinator.lock("told").acquire({ waitMs: 20_000 });
+  await expect.poll(() => b.events.some(({ type }) => type === "queued")).toBe(true);
+  await held.release();
+  await (await waiting).release();
 });
 
 test("a line survives that its slot is moved: all are served, in order, and tokens grow", async () => {

@@ -25,7 +25,7 @@ export interface EtcdOptions {
   electionMs?: number;
   /** Default 1. */
   members?: number;
-  /** Where each member keeps its data. They are then processes of this machine. Default: anywhere. */
+  /** Where each member keeps its data; they are then processes here. Default: anywhere. */
   dataDirs?: readonly string[];
   /** Gets the line that says which rung was taken. Default: standard error. */
   log?: ServerLog;

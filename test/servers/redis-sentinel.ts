@@ -1,10 +1,9 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Redis } from "ioredis";
 import { findProgram } from "./find-program.ts";
 import { freePort } from "./free-port.ts";
 import type { Address, ManagedServer, ServerRecipe } from "./managed-server.ts";
-import { answersPing, redisKind, redisRecipe } from "./redis.ts";
+import { redisKind, redisRecipe } from "./redis.ts";
+import { sentinelRecipe } from "./sentinel.ts";
 import { ServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -41,7 +40,9 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
     const replica = await start(
       redisRecipe(replicaPort, { args: ["--replicaof", `127.0.0.1 ${masterPort}`] }),
     );
-    const { address } = await start(sentinelRecipe(sentinelPort, masterPort));
+    const { address } = await start(
+      sentinelRecipe(sentinelPort, { name, port: masterPort, downAfterMs: 500 }),
+    );
     const told = (ask: (client: Redis) => Promise<boolean>, what: string): Promise<void> =>
       waitUntil(what, () => asking(address, ask));
     await told(knowsReplica, "Sentinel knows the replica");
@@ -59,33 +60,6 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
     await stop();
     throw error;
   }
-}
-
-/**
- * It notices within half a second that the master is down. It keeps what it knows in its own file.
- */
-function sentinelRecipe(port: number, masterPort: number): ServerRecipe {
-  return {
-    program: "redis-server",
-    image: redisKind().image,
-    port,
-    args: ({ bindHost, dataDir }) => {
-      const file = join(dataDir, "sentinel.conf");
-      writeFileSync(
-        file,
-        [
-          `port ${port}`,
-          `bind ${bindHost}`,
-          `dir ${dataDir}`,
-          `sentinel monitor ${name} 127.0.0.1 ${masterPort} 1`,
-          `sentinel down-after-milliseconds ${name} 500`,
-          `sentinel failover-timeout ${name} 5000`,
-        ].join("\n"),
-      );
-      return [file, "--sentinel"];
-    },
-    isReady: answersPing,
-  };
 }
 
 async function asking(address: Address, ask: (client: Redis) => Promise<boolean>): Promise<boolean> {

@@ -4,13 +4,21 @@ import { join } from "node:path";
 import type { ServerRecipe } from "./managed-server.ts";
 import { answersPing, redisKind } from "./redis.ts";
 
+export interface WatchedMaster {
+  /** As Sentinel is to call it. */
+  readonly name: string;
+  readonly port: number;
+  /** How long it may be silent until it counts as down. Default a minute: no test has it replaced. */
+  readonly downAfterMs?: number;
+}
+
 /**
- * A Sentinel that names this master, and never another: it takes a minute to doubt it. For tests of
- * how a master is found. It keeps what it knows in a file, so it runs as a process only.
+ * A Sentinel that alone decides on a failover. It keeps what it knows in a file of its own, so it
+ * runs as a process only.
  */
-export function steadySentinelRecipe(
+export function sentinelRecipe(
   port: number,
-  master: { readonly name: string; readonly port: number },
+  { name, port: masterPort, downAfterMs = 60_000 }: WatchedMaster,
 ): ServerRecipe {
   return {
     program: "redis-server",
@@ -22,8 +30,9 @@ export function steadySentinelRecipe(
         `port ${port}`,
         `bind ${bindHost}`,
         `dir ${dataDir}`,
-        `sentinel monitor ${master.name} 127.0.0.1 ${master.port} 1`,
-        `sentinel down-after-milliseconds ${master.name} 60000`,
+        `sentinel monitor ${name} 127.0.0.1 ${masterPort} 1`,
+        `sentinel down-after-milliseconds ${name} ${downAfterMs}`,
+        `sentinel failover-timeout ${name} 5000`,
       ];
       writeFileSync(file, lines.join("\n"));
       return [file, "--sentinel"];

@@ -122,7 +122,7 @@ export class EtcdLeaseStore implements LeaseStore {
   async inspect(resource: string, options: CallOptions): Promise<Snapshot> {
     this.#assertOpen();
     try {
-      return await inspectResource(this.#parts, resource, options, this.#strange(resource));
+      return await inspectResource(this.#parts, resource, options);
     } catch (error) {
       throw toLeaseholdError(error, "inspection", false);
     }
@@ -131,7 +131,7 @@ export class EtcdLeaseStore implements LeaseStore {
   async look(resource: string, options: LookOptions): Promise<Look> {
     this.#assertOpen();
     try {
-      return await lookAtResource(this.#parts, resource, options, this.#strange(resource));
+      return await lookAtResource(this.#parts, resource, options);
     } catch (error) {
       throw toLeaseholdError(error, "look", false);
     }
@@ -156,14 +156,6 @@ export class EtcdLeaseStore implements LeaseStore {
     this.#resourceWatches.close();
     watches.close();
     await leases.revokeAll(inUse, timeoutMs);
-  }
-
-  #strange(resource: string): (count: number) => void {
-    return (count) =>
-      this.#parts.calls.health.degraded({
-        reason: "malformed-record",
-        message: `${count} keys of resource ${JSON.stringify(resource)} are no claims. They are ignored; remove them.`,
-      });
   }
 
   #assertOpen(): void {

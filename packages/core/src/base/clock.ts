@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /**
  * A moment, as this process saw it on both of its clocks. The monotonic clock never steps, but it
  * stops while the system sleeps (Linux: CLOCK_MONOTONIC). The wall clock runs through a sleep, but
@@ -69,10 +71,10 @@ export function sleep(
     if (signal?.aborted === true) return resolve();
     const wake = (): void => {
       timer.cancel();
-      signal?.removeEventListener("abort", wake);
+      stopListening?.();
       resolve();
     };
     const timer = clock.schedule(delayMs, wake, options);
-    signal?.addEventListener("abort", wake, { once: true });
+    const stopListening = signal && onAbort(signal, wake);
   });
 }

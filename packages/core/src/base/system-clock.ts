@@ -1,4 +1,4 @@
-import { longestTimerMs, type Clock, type Timer } from "./clock.ts";
+import { longestTimerMs, type Clock, type Instant, type Timer } from "./clock.ts";
 
 /** Only to see whether it is still the same function. */
 const monoReader = (): unknown => Reflect.get(performance, "now");
@@ -31,13 +31,21 @@ function continued(reader: unknown, readMs: number): number {
   return lastMs;
 }
 
-/** Which of the globals are somebody's own by now: a test that fakes time. */
-function faked(): { readonly timers: boolean; readonly mono: boolean; readonly wall: boolean } {
-  return {
-    timers: globalThis.setTimeout !== original.setTimeout,
-    mono: monoReader() !== original.monoReader,
-    wall: Date.now !== original.wallMs,
-  };
+const realNow = (): Instant => ({
+  monoMs: continued(original.monoReader, original.monoMs()),
+  wallMs: original.wallMs(),
+});
+
+/** Which of the clocks are somebody's own by now: a test that fakes time. */
+function fakedClocks(): { readonly mono: boolean; readonly wall: boolean } {
+  return { mono: monoReader() !== original.monoReader, wall: Date.now !== original.wallMs };
+}
+
+/** Whether a faked time counts. Every look at a lease asks this: outside of tests it costs nothing. */
+function isFaked(): boolean {
+  if (globalThis.setTimeout === original.setTimeout) return false;
+  const { mono, wall } = fakedClocks();
+  return mono || wall;
 }
 
 /**
@@ -52,20 +60,15 @@ function faked(): { readonly timers: boolean; readonly mono: boolean; readonly w
  */
 export const systemClock: Clock = {
   now: () => {
-    const { timers, mono, wall } = faked();
-    if (!timers || !(mono || wall))
-      return {
-        monoMs: continued(original.monoReader, original.monoMs()),
-        wallMs: original.wallMs(),
-      };
+    if (!isFaked()) return realNow();
+    const { mono, wall } = fakedClocks();
     return {
       monoMs: mono ? continued(monoReader(), performance.now()) : continued(Date.now, Date.now()),
       wallMs: wall ? Date.now() : performance.now() + betweenMs,
     };
   },
   schedule: (delayMs, callback, options = {}): Timer => {
-    const { timers, mono, wall } = faked();
-    const { setTimeout, clearTimeout } = timers && (mono || wall) ? globalThis : original;
+    const { setTimeout, clearTimeout } = isFaked() ? globalThis : original;
     const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(delayMs)), longestTimerMs));
     if (options.keepAlive !== true) timer.unref();
     return { cancel: () => clearTimeout(timer) };

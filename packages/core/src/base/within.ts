@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "./clock.ts";
+import { onAbort } from "./on-abort.ts";
 
 export interface Bound {
   readonly clock: Clock;
@@ -31,7 +32,7 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
     };
     const leave = (): void => {
       timer?.cancel();
-      signal?.removeEventListener("abort", over);
+      stopListening?.();
     };
     // Timers have a ceiling: a long one fires early, and is set again for what is left. But a
     // timer may also fire a fraction of a millisecond before its time, and that is in time.
@@ -47,6 +48,7 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       );
     // Without a limit a timer is of use only to keep the process running.
     let timer = limitMs === Infinity && !keepAlive ? null : arm();
+    let stopListening: (() => void) | undefined;
     // First of all, and also where the signal has aborted before: a rejection is then handled here.
     work.then(
       (value) => {
@@ -59,6 +61,6 @@ export function within<T, U = never>(work: Promise<T>, bound: Bound, otherwise: 
       },
     );
     if (signal?.aborted === true) over();
-    else signal?.addEventListener("abort", over, { once: true });
+    else if (signal !== undefined) stopListening = onAbort(signal, over);
   });
 }

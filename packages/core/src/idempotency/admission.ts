@@ -3,13 +3,10 @@ import { elapsedMs } from "../base/clock.ts";
 import { within } from "../base/within.ts";
 import type { Context } from "../context.ts";
 import type { BeginReply, BeginRequest } from "../contract/idempotency-store.ts";
-import { LeaseholdError, mayHaveHappened } from "../errors.ts";
+import { LeaseholdError } from "../errors.ts";
+import { attemptTimeoutMs, Begins } from "./begins.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
-/** How long the store has to answer whether a call may execute, over all attempts. */
-const storeTimeoutMs = 5_000;
-/** How long one attempt has: a reply that was lost is asked for again. */
-const attemptTimeoutMs = 2_000;
 const withdrawTimeoutMs = 1_000;
 
 export interface AdmissionOptions {
@@ -19,15 +16,16 @@ export interface AdmissionOptions {
 }
 
 /**
- * Decides which calls may execute. It begins, asks again when a reply was lost, and waits where
- * another call executes.
+ * Decides which calls may execute. It begins, and waits where another call executes.
  */
 export class Admission {
   readonly #context: Context;
+  readonly #begins: Begins;
   readonly #rooms = new Map<string, WaitingRoom>();
 
   constructor(context: Context) {
     this.#context = context;
+    this.#begins = new Begins(context, (request) => this.withdraw(request));
   }
 
   /**
@@ -45,7 +43,7 @@ export class Admission {
     const startedAt = clock.now();
     let room = waitMs > 0 ? this.#rooms.get(request.record) : undefined;
     if (room?.fingerprint !== request.fingerprint) {
-      const reply = await this.#orLeave(this.#begin(request), leaving, request);
+      const reply = await this.#orLeave(this.#begins.ask(request), leaving, request);
       if (reply.kind !== "in-progress" || waitMs === 0) return reply;
       room = this.#rooms.get(request.record) ?? this.#open(request);
       room.lookAgain();
@@ -79,28 +77,6 @@ export class Admission {
       return await within(reply, { clock, limitMs, signal: leaving, keepAlive: true }, late);
     } finally {
       left.abort();
-    }
-  }
-
-  /**
-   * Asks again as the same owner: the store answers the same, and so tells what a lost reply said.
-   */
-  async #begin(request: BeginRequest): Promise<BeginReply> {
-    const { clock, random, backend, closing: signal } = this.#context;
-    const begin = (leftMs: number): Promise<BeginReply> =>
-      backend.idempotency.begin({ ...request, timeoutMs: Math.min(request.timeoutMs, leftMs) });
-    try {
-      return await again(begin, {
-        ...{ clock, random, signal },
-        firstMs: 25,
-        longestMs: storeTimeoutMs,
-        withinMs: storeTimeoutMs,
-        keepAlive: true,
-        isPassing: mayHaveHappened,
-      });
-    } catch (error) {
-      if (mayHaveHappened(error)) this.withdraw(request);
-      throw error;
     }
   }
 

@@ -1,4 +1,5 @@
 import { elapsedMs, type Instant, type Timer } from "../base/clock.ts";
+import { onAbort } from "../base/on-abort.ts";
 import { captureScope, type Scope } from "../base/scope.ts";
 import type { Context } from "../context.ts";
 import type { Begun, ExecutionRef } from "../contract/idempotency-store.ts";
@@ -33,6 +34,7 @@ export class Execution {
   readonly #belief: Belief;
   #dueMs: number;
   #timer: Timer | null = null;
+  #stopListening: () => void = () => {};
   #asking = false;
   #loss: ExecutionLoss | null = null;
   #ended = false;
@@ -48,7 +50,7 @@ export class Execution {
     this.#startedAt = clock.now();
     this.#dueMs = this.#belief.dueMs;
     if (closing.aborted) this.#closing();
-    else closing.addEventListener("abort", this.#closing, { once: true });
+    else this.#stopListening = onAbort(closing, this.#closing);
     this.#arm();
   }
 
@@ -78,7 +80,7 @@ export class Execution {
   end(): void {
     this.#ended = true;
     this.#timer?.cancel();
-    this.#context.closing.removeEventListener("abort", this.#closing);
+    this.#stopListening();
   }
 
   readonly #closing = (): void => this.interrupt(this.#context.closing.reason);

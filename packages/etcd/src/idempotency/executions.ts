@@ -203,6 +203,7 @@ export class Executions extends Owners<ExecutionRef, Execution> implements Kind 
     const { succeeded } = await this.#calls.unary(
       ({ kv }, options) => kv.txn(request, options),
       sweepTimeoutMs,
+      { turn: "ends" },
     );
     return succeeded;
   }

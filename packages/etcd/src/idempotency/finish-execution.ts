@@ -76,7 +76,9 @@ class Finishing {
       failure: lookAt(this.#place),
     };
     try {
-      const answer = await calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs);
+      const answer = await calls.unary(({ kv }, options) => kv.txn(request, options), this.#deadline.leftMs, {
+        turn: "ends",
+      });
       return answer.succeeded ? "done" : this.#judge(seenIn(answer));
     } catch (error) {
       if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;

@@ -106,7 +106,9 @@ async function putBack(
     success: [{ request_put: { key: ownerKey, value, lease: lease.id } }],
   };
   try {
-    const { succeeded } = await calls.unary(({ kv }, options) => kv.txn(request, options), deadline.leftMs);
+    const { succeeded } = await calls.unary(({ kv }, options) => kv.txn(request, options), deadline.leftMs, {
+      turn: "renewals",
+    });
     if (!succeeded) return false;
   } catch (error) {
     if (!(error instanceof RpcFailure) || error.kind !== "lease-gone")

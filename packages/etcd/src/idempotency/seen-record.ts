@@ -60,10 +60,12 @@ export function seenIn(answer: ITxnResponse): Seen {
   return seen;
 }
 
-/** A record and its owner's key, as of one revision. */
+/** A record and its owner's key, as of one revision; to keep the execution alive. */
 export async function readRecord(calls: Calls, place: Place, timeoutMs: number): Promise<Seen> {
   const reads = { compare: [], success: lookAt(place) };
-  return seenIn(await calls.unary(({ kv }, options) => kv.txn(reads, options), timeoutMs));
+  return seenIn(
+    await calls.unary(({ kv }, options) => kv.txn(reads, options), timeoutMs, { turn: "renewals" }),
+  );
 }
 
 /** Holds while both keys are as they were seen. */

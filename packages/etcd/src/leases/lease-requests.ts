@@ -56,7 +56,7 @@ async function grantLeaseAs(
     const granted = await calls.unary(
       ({ leaseClient }, options) => leaseClient.leaseGrant({ TTL, ID: id }, options),
       timeoutMs,
-      { puts: true },
+      { puts: true, turn: "none" },
     );
     grantedMs = Number(granted.TTL) * 1000;
   } catch (error) {
@@ -73,7 +73,7 @@ async function grantLeaseAs(
   );
 }
 
-/** An election takes one term, or a few; each makes one answer prove nothing. So does each member. */
+/** An election takes a term, or a few; each makes an answer prove nothing. So does each member. */
 const keepTries = 8;
 
 /**
@@ -115,7 +115,7 @@ async function tryToKeep(calls: Calls, lease: SharedLease, timeoutMs: number): P
   const deadline = new Deadline(calls.clock, timeoutMs);
   const before = calls.standing ?? (await calls.readStanding(deadline.leftMs));
   const sentAt = calls.now();
-  const { TTL, header } = await calls.unary(keepAliveOnce(lease.id), deadline.leftMs);
+  const { TTL, header } = await calls.unary(keepAliveOnce(lease.id), deadline.leftMs, { turn: "none" });
   const seconds = Number(TTL);
   if (seconds <= 0) {
     lease.ended();
@@ -139,6 +139,7 @@ export async function listLeaseKeys(
     const answer = await calls.unary(
       ({ leaseClient }, options) => leaseClient.leaseTimeToLive({ ID: lease.id, keys: true }, options),
       timeoutMs,
+      { turn: "none" },
     );
     if (Number(answer.TTL) >= 0) return answer.keys;
   } catch (error) {
@@ -160,7 +161,9 @@ export async function leaseTtlMs(calls: Calls, id: string, timeoutMs: number): P
 /** Ends the lease and every claim on it. */
 export async function revokeLease(calls: Calls, id: string, timeoutMs: number): Promise<void> {
   try {
-    await calls.unary(({ leaseClient }, options) => leaseClient.leaseRevoke({ ID: id }, options), timeoutMs);
+    await calls.unary(({ leaseClient }, options) => leaseClient.leaseRevoke({ ID: id }, options), timeoutMs, {
+      turn: "none",
+    });
   } catch (error) {
     if (!(error instanceof RpcFailure) || error.kind !== "lease-gone") throw error;
   }

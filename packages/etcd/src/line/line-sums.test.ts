@@ -99,3 +99,11 @@ test("a lock's line is one count", () => {
   expect(sum(new LineSums(keys), store, 1)).toEqual({ total: 2, claims: 2 });
   expect([store.reads, store.sent]).toEqual([1, 0]);
 });
+
+test("where a sum lets nobody in, a read is asked for, and not again for a while", () => {
+  const sums = new LineSums(keys);
+  const wants = (name: string, monoMs: number): boolean =>
+    sums.wantsRead(name, capacity, { monoMs, wallMs: 0 });
+  expect([wants("r", 0), wants("r", 9_999), wants("s", 9_999)]).toEqual([true, false, true]);
+  expect([wants("r", 10_000), wants("r", 10_001)]).toEqual([true, false]);
+});

@@ -1,3 +1,4 @@
+import type { Instant } from "@leasehold/core";
 import type { IRequestOp, ITxnResponse } from "etcd3";
 import type { ClaimKeys, ClaimKey } from "../format/claim-keys.ts";
 import { hasLease, rangeIn } from "../format/answers.ts";
@@ -32,6 +33,8 @@ const worthCounting = 3;
 const mostCounted = 60;
 /** Lines of which the weights are remembered. One that is forgotten is sent whole once more. */
 const mostLines = 1_000;
+/** How long a count is taken for claims after the line was read. */
+const trustedForMs = 10_000;
 
 /**
  * Adds up lines without reading them. etcd cannot add, but it counts a range without sending it,
@@ -50,12 +53,15 @@ const mostLines = 1_000;
  * network holds back, and a lease that ends meanwhile has its keys in the count or has not.
  *
  * A key that is no claim, where only claims should be, is counted as one. That is on the safe side,
- * and found out by the reads of those who wait.
+ * and found out by the reads of those who wait. Where nobody waits, for all only try, `wantsRead`
+ * asks for a read now and then.
  */
 export class LineSums {
   readonly #keys: ClaimKeys;
   /** By line: the weights to count. The one that was asked for longest ago comes first. */
   readonly #common = new Map<string, readonly number[]>();
+  /** By line: when it was last to be read, on the monotonic clock. The oldest comes first. */
+  readonly #readAtMs = new Map<string, number>();
 
   constructor(keys: ClaimKeys) {
     this.#keys = keys;
@@ -87,6 +93,17 @@ export class LineSums {
     };
   }
 
+  /**
+   * Whether a sum that lets nobody in is to be checked by a read of the line, which tells claims
+   * from other keys. Once it has said so, the caller must read.
+   */
+  wantsRead(resource: string, capacity: number, now: Instant): boolean {
+    const id = `${capacity}/${resource}`;
+    if (now.monoMs - (this.#readAtMs.get(id) ?? -Infinity) < trustedForMs) return false;
+    remember(this.#readAtMs, id, now.monoMs);
+    return true;
+  }
+
   #claimsIn(answer: ITxnResponse, index: number): ClaimKey[] {
     return rangeIn(answer, index).kvs.flatMap((kv) => {
       const key = hasLease(kv) ? this.#keys.parse(kv.key) : undefined;
@@ -99,13 +116,16 @@ export class LineSums {
     common.sort(([, a], [, b]) => b - a);
     this.#common.delete(id);
     if (common.length === 0) return;
-    this.#common.set(
-      id,
-      common.slice(0, mostCounted).map(([weight]) => weight),
-    );
-    const [oldest] = this.#common.keys();
-    if (this.#common.size > mostLines && oldest !== undefined) this.#common.delete(oldest);
+    const weights = common.slice(0, mostCounted).map(([weight]) => weight);
+    remember(this.#common, id, weights);
   }
+}
+
+function remember<T>(byLine: Map<string, T>, id: string, value: T): void {
+  byLine.delete(id);
+  byLine.set(id, value);
+  const [oldest] = byLine.keys();
+  if (byLine.size > mostLines && oldest !== undefined) byLine.delete(oldest);
 }
 
 function sumOf(counts: ReadonlyMap<number, number>): LineSum {

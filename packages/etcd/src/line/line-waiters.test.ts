@@ -177,3 +177,34 @@ test("whatever the order of joins, deletions, late replies and reads, exactly th
     { numRuns: 500 },
   );
 });
+
+/** The key that came at `ticket`, named like a claim, is deleted; it had no lease. */
+function litterDeletion(ticket: number, revision: number): IEvent {
+  const gone = { ...kv(ticket, revision), lease: "0" };
+  return { type: "Delete", kv: gone, prev_kv: gone };
+}
+
+test("the deletion of a key without a lease grants nobody: a read has left it out already", () => {
+  const waiting = claim(30);
+  // The litter, a holder and itself were counted; then the line was read.
+  waiters.add(waiting, 2, 30n);
+  waiters.watchedFrom(30n);
+  waiters.read(new Line(keys, [{ ...kv(10, 10), lease: "0" }, kv(20, 20), kv(30, 30)], 31n));
+  expect(waiters.deleted([litterDeletion(10, 32)])).toEqual({ granted: [], gone: [], unclear: true });
+  expect(waiters.deleted([deletion(20, 33)]).granted).toEqual([waiting]);
+});
+
+test("a sum that was made before such a deletion, and told after it, takes a read", () => {
+  waiters.watchedFrom(30n);
+  waiters.deleted([litterDeletion(10, 32)]);
+  expect(waiters.add(claim(31), 1, 31n)).toMatchObject({ granted: [], unclear: true });
+  expect(waiters.read(new Line(keys, [kv(31, 31)], 32n)).granted).toHaveLength(1);
+});
+
+test("a read at the very revision of a sum corrects it: what was counted need not be claims", () => {
+  const waiting = claim(20);
+  waiters.add(waiting, 1, 20n);
+  waiters.watchedFrom(20n);
+  const line = new Line(keys, [{ ...kv(10, 10), lease: "0" }, kv(20, 20)], 20n);
+  expect(waiters.read(line).granted).toEqual([waiting]);
+});

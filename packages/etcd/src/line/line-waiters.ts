@@ -1,4 +1,5 @@
 import type { IEvent } from "etcd3";
+import { hasLease } from "../format/answers.ts";
 import type { ClaimKeys } from "../format/claim-keys.ts";
 import type { Line } from "./line.ts";
 import type { OwnClaim } from "./own-claim.ts";
@@ -95,18 +96,20 @@ export class LineWaiters {
     const fresh: Deletion[] = [];
     for (const { kv, prev_kv: previous } of events) {
       const key = this.#keys.parse(kv.key);
-      // The key before its deletion says what it weighed and when it came; a compaction may have
-      // taken it away.
-      if (key === undefined || !previous) {
-        clear = false;
-        continue;
-      }
-      const ticket = BigInt(previous.create_revision);
       const revision = BigInt(kv.mod_revision);
-      fresh.push({ revision, ticket, weight: key.weight });
-      const mine = this.#waiters.get(ticket);
+      const ticket = previous ? BigInt(previous.create_revision) : undefined;
+      // The key before its deletion says what it weighed and when it came; a compaction may have
+      // taken it away. Without a lease it was litter: a sum that was counted has it in it, and one
+      // that was read has not. To take it off from such a one would let two hold.
+      if (key !== undefined && ticket !== undefined && previous && hasLease(previous))
+        fresh.push({ revision, ticket, weight: key.weight });
+      else {
+        clear = false;
+        this.#incompleteUpTo(revision);
+      }
+      const mine = ticket === undefined ? undefined : this.#waiters.get(ticket);
       if (mine === undefined) continue;
-      this.#waiters.delete(ticket);
+      this.#waiters.delete(mine.claim.ticket);
       gone.push(mine.claim);
     }
     for (const waiter of this.#waiters.values()) takeOff(waiter, fresh);
@@ -121,7 +124,7 @@ export class LineWaiters {
     const byTicket = new Map(line.claims.map((claim) => [claim.ticket, claim]));
     for (const waiter of this.#waiters.values()) {
       // A claim that joined after the read knows better already.
-      if (waiter.claim.ticket > line.revision || waiter.revision >= line.revision) continue;
+      if (waiter.claim.ticket > line.revision || waiter.revision > line.revision) continue;
       const seen = byTicket.get(waiter.claim.ticket);
       if (seen === undefined) {
         this.#waiters.delete(waiter.claim.ticket);
@@ -148,7 +151,11 @@ export class LineWaiters {
     for (const deletion of fresh) this.#deletions.push(deletion);
     const excess = this.#deletions.length - remembered;
     if (excess <= 0) return;
-    for (const { revision } of this.#deletions.splice(0, excess)) this.#completeAfter = revision;
+    for (const { revision } of this.#deletions.splice(0, excess)) this.#incompleteUpTo(revision);
+  }
+
+  #incompleteUpTo(revision: bigint): void {
+    if (this.#completeAfter !== null && this.#completeAfter < revision) this.#completeAfter = revision;
   }
 
   /** Those who fit by now are waiters no longer. */

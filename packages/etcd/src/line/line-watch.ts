@@ -94,7 +94,8 @@ export class LineWatch {
     const line = this.#keys.line(this.#resource, this.#capacity);
     return this.#hub.watch(line, "deletions", {
       created: (revision, again) => {
-        this.#apply(this.#waiters.watchedFrom(revision));
+        // What was counted may be keys that are no claims, of which no deletion would ever tell.
+        this.#apply({ ...this.#waiters.watchedFrom(revision), unclear: true });
         if (again) this.#handler.resumed();
       },
       heard: (events) => this.#apply(this.#waiters.deleted(events)),

@@ -56,7 +56,9 @@ test("what this backend cannot have written takes no room, and is counted", () =
   ];
   const line = new Line(keys, [...garbage, claim("a", 3)], 9n);
   expect(granted(line)).toEqual(["a"]);
-  expect(line.malformed).toBe(2);
+  expect(line.malformed).toBe(1);
+  expect(line.litter).toEqual([{ key: garbage[1]!.key, revision: 2n }]);
+  expect(line.isStrange).toBe(true);
 });
 
 test("an empty line", () => {

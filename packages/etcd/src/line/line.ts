@@ -22,6 +22,13 @@ export interface LineClaim {
 
 const nobody: ClaimRecord = { owner: "", sequence: 0, evicted: false, value: "" };
 
+/** A key of a claim's form without a lease. It is nobody's claim, and it would never end. */
+export interface Litter {
+  readonly key: Buffer;
+  /** When it was last written. */
+  readonly revision: bigint;
+}
+
 /** A resource's claims as one read saw them. */
 export class Line {
   /** The store's revision that was read. */
@@ -33,14 +40,20 @@ export class Line {
    * take no room.
    */
   readonly malformed: number;
+  /** These take no room either. */
+  readonly litter: readonly Litter[];
 
   constructor(keys: ClaimKeys, kvs: readonly IKeyValue[], revision: bigint) {
     this.revision = revision;
-    const parsed = kvs.flatMap((kv) => {
+    const formed = kvs.flatMap((kv) => {
       const key = keys.parse(kv.key);
-      return key === undefined || !hasLease(kv) ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
+      return key === undefined ? [] : [{ kv, key, ticket: BigInt(kv.create_revision) }];
     });
-    this.malformed = kvs.length - parsed.length;
+    const parsed = formed.filter(({ kv }) => hasLease(kv));
+    this.malformed = kvs.length - formed.length;
+    this.litter = formed.flatMap(({ kv }) =>
+      hasLease(kv) ? [] : [{ key: kv.key, revision: BigInt(kv.mod_revision) }],
+    );
     parsed.sort((a, b) => (a.ticket < b.ticket ? -1 : a.ticket > b.ticket ? 1 : 0));
     let ahead = 0;
     this.claims = parsed.map(({ kv, key: { weight, capacity }, ticket }) => {
@@ -51,6 +64,11 @@ export class Line {
       const stored = { key: kv.key, leaseId: kv.lease, revision: BigInt(kv.mod_revision), record };
       return { ticket, weight, capacity, ...stored, ...place };
     });
+  }
+
+  /** Whether it holds anything that is no claim. */
+  get isStrange(): boolean {
+    return this.malformed > 0 || this.litter.length > 0;
   }
 
   withTicket(ticket: bigint): LineClaim | undefined {

@@ -40,6 +40,7 @@ export async function deleteClaim(
   const { succeeded } = await calls.unary(
     ({ kv }, options) => kv.txn({ compare, success: [{ request_delete_range: { key } }] }, options),
     deadline.leftMs,
+    { turn: "ends" },
   );
   return succeeded;
 }
@@ -50,6 +51,6 @@ async function find(
   { resource, owner }: ClaimName,
   timeoutMs: number,
 ): Promise<{ key: Buffer; ticket: bigint } | undefined> {
-  const line = await readLine(calls, keys, resource, timeoutMs, { values: true });
+  const line = await readLine(calls, keys, resource, timeoutMs, { values: true, turn: "ends" });
   return line.ofOwner(owner);
 }

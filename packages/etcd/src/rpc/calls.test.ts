@@ -2,7 +2,7 @@ import { Health, sleep, systemRandom } from "@leasehold/core";
 import { SimClock } from "@leasehold/testing";
 import type { CallOptions } from "@grpc/grpc-js";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { Calls } from "./calls.ts";
+import { Calls, type UnaryOptions } from "./calls.ts";
 import { Endpoints } from "./endpoints.ts";
 
 let clock: SimClock;
@@ -19,12 +19,16 @@ beforeEach(() => {
 });
 
 /** A request that leaves at once, and is answered after so long. */
-function ask(afterMs: number, timeoutMs: number): Promise<string> {
-  const outcome = calls.unary(async (_, options: CallOptions) => {
-    await options.credentials?.generateMetadata({ method_name: "", service_url: "" });
-    await sleep(clock, afterMs);
-    return "answered";
-  }, timeoutMs);
+function ask(afterMs: number, timeoutMs: number, turn: UnaryOptions["turn"] = "none"): Promise<string> {
+  const outcome = calls.unary(
+    async (_, options: CallOptions) => {
+      await options.credentials?.generateMetadata({ method_name: "", service_url: "" });
+      await sleep(clock, afterMs);
+      return "answered";
+    },
+    timeoutMs,
+    { turn },
+  );
   return outcome.catch((error: unknown) => String((error as { kind?: string }).kind));
 }
 
@@ -65,4 +69,15 @@ test("our own loop was late: what has arrived is read before a call is given up"
   await clock.advance(1_001);
   expect(await call).toBe("answered");
   expect(endpoints.current.client).toBe(client);
+});
+
+test("ten thousand that begin are sent by and by; what keeps alive, and what ends, goes beside them", async () => {
+  const burst = Array.from({ length: 10_000 }, () => ask(100, 2_000, "ordinary"));
+  const beside = [ask(100, 200, "renewals"), ask(100, 200, "ends"), ask(100, 200, "none")];
+  await clock.advance(200);
+  expect(await Promise.all(beside)).toEqual(["answered", "answered", "answered"]);
+  await clock.advance(2_000);
+  const outcomes = await Promise.all(burst);
+  expect(new Set(outcomes)).toEqual(new Set(["answered", "busy"]));
+  expect(outcomes.indexOf("busy"), "in order").toBe(outcomes.lastIndexOf("answered") + 1);
 });

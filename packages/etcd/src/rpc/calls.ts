@@ -7,11 +7,26 @@ import type { Endpoint, Endpoints } from "./endpoints.ts";
 import type { EtcdSource } from "../options.ts";
 import { RpcAttempt } from "./attempt.ts";
 import { classify, isRefusal, RpcFailure } from "./failure.ts";
+import { Lane } from "./lane.ts";
 import { ownWords } from "./own-words.ts";
 import { standingOf, type Standing } from "./standing.ts";
 
 /** A request through etcd3's raw layer; `options` must be passed on to it. */
 export type Request<T> = (client: Etcd3, options: CallOptions) => Promise<T>;
+
+export interface UnaryOptions {
+  /**
+   * An etcd that takes no writes would not have carried it out. A read, and a deletion, prove
+   * nothing of that.
+   */
+  readonly puts?: boolean;
+  /**
+   * Behind which others it waits. `renewals`: it keeps something alive, and waits behind its like
+   * only. `ends`: so does what ends something; else ten thousand that begin would keep those that
+   * are done from saying so. `none`: it leaves at once; for what all share, one for each lease.
+   */
+  readonly turn?: "ordinary" | "renewals" | "ends" | "none";
+}
 
 export interface CallsOptions {
   readonly clock: Clock;
@@ -27,6 +42,12 @@ export interface CallsOptions {
  */
 const lastChanceMs = 700;
 
+/**
+ * How many requests of each lane are under way at once. An etcd beside us answers some two thousand
+ * a second, so that many take an eighth of a second; one that is 50 ms away is kept busy by them.
+ */
+const atOnce = 256;
+
 /** How long one request for a token may take. */
 const authenticateMs = 5_000;
 
@@ -41,6 +62,7 @@ export class Calls {
   readonly health: Health;
   readonly #token: AuthToken | undefined;
   readonly #running = new Set<(failure: RpcFailure) => void>();
+  readonly #lanes: Readonly<Record<"ordinary" | "renewals" | "ends", Lane>>;
   readonly #probe: Buffer;
   #standing: Standing | undefined;
   #closed = false;
@@ -50,6 +72,8 @@ export class Calls {
     this.clock = clock;
     this.health = health;
     this.#probe = probe;
+    const lane = (): Lane => new Lane(clock, atOnce);
+    this.#lanes = { ordinary: lane(), renewals: lane(), ends: lane() };
     if (auth !== undefined) this.#token = new AuthToken(auth);
   }
 
@@ -63,6 +87,7 @@ export class Calls {
     const { header } = await this.unary(
       ({ kv }, options) => kv.range({ key: this.#probe, count_only: true }, options),
       timeoutMs,
+      { turn: "none" },
     );
     return standingOf(header);
   }
@@ -71,16 +96,15 @@ export class Calls {
     return this.clock.now();
   }
 
-  /**
-   * One request. Rejects with an `RpcFailure` within `timeoutMs`. `puts`: an etcd that takes no
-   * writes would not have carried it out. A read, and a deletion, prove nothing of that.
-   */
-  async unary<T>(
-    request: Request<T>,
-    timeoutMs: number,
-    { puts = false }: { readonly puts?: boolean } = {},
-  ): Promise<T> {
+  /** One request. Rejects with an `RpcFailure` within `timeoutMs`, the wait for its turn included. */
+  unary<T>(request: Request<T>, timeoutMs: number, options: UnaryOptions = {}): Promise<T> {
+    const { puts = false, turn = "ordinary" } = options;
     const deadline = new Deadline(this.clock, timeoutMs);
+    const work = (): Promise<T> => this.#unary(request, deadline, puts);
+    return turn === "none" ? work() : this.#lanes[turn].run(deadline, work);
+  }
+
+  async #unary<T>(request: Request<T>, deadline: Deadline, puts: boolean): Promise<T> {
     let membersLeft = this.endpoints.size;
     let tokensLeft = 1;
     for (;;) {
@@ -135,7 +159,9 @@ export class Calls {
   /** Fails every request that is under way, and all to come, with `closed`. */
   close(): void {
     this.#closed = true;
-    for (const stop of this.#running) stop(new RpcFailure("closed", "closed"));
+    const closed = new RpcFailure("closed", "closed");
+    for (const lane of Object.values(this.#lanes)) lane.close(closed);
+    for (const stop of this.#running) stop(closed);
   }
 
   async #tryOnce<T>(request: Request<T>, deadline: Deadline, membersLeft: number): Promise<T> {

@@ -17,7 +17,7 @@ export type FailureKind =
   | "locked-out"
   /** The server has no space left and takes no writes until an operator acts. */
   | "no-space"
-  /** The server asks to be asked later. */
+  /** To be asked later: the server says so, or too much is asked of it already. Nothing was done. */
   | "busy"
   /** Any other definite refusal. */
   | "refused"
@@ -156,5 +156,15 @@ export async function beforeWriting<T>(what: string, step: Promise<T>): Promise<
     return await step;
   } catch (error) {
     throw toLeaseholdError(error, what, false);
+  }
+}
+
+/** A step after something was written: when it was not sent, that stands all the same. */
+export async function afterWriting<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    const isHarmless = error instanceof RpcFailure && (error.kind === "busy" || error.kind === "unsent");
+    throw isHarmless ? new RpcFailure("unanswered", error.message) : error;
   }
 }

@@ -1,6 +1,5 @@
 import { Backoff, type Random, type Timer } from "@leasehold/core";
-import type { IEvent, IWatchResponse } from "etcd3";
-import type { KeyRange } from "../format/claim-keys.ts";
+import type { IEvent, IWatchCreateRequest, IWatchResponse } from "etcd3";
 import type { Calls } from "./calls.ts";
 import { RpcFailure } from "./failure.ts";
 import { WatchStream } from "./watch-stream.ts";
@@ -24,6 +23,9 @@ export interface WatchHandler {
  */
 export type WatchKind = "deletions" | "changes";
 
+/** Keys from `key` up to, not including, `range_end`. */
+type WatchedKeys = Pick<IWatchCreateRequest, "key" | "range_end">;
+
 /** After a server's restart all its clients come back, and not all at once. */
 const pace = { firstMs: 50, longestMs: 2_000 };
 
@@ -37,7 +39,7 @@ const silenceMs = 3_000;
 const atOnce = 256;
 
 interface Watch {
-  readonly range: KeyRange;
+  readonly range: WatchedKeys;
   readonly kind: WatchKind;
   readonly handler: WatchHandler;
   readonly backoff: Backoff;
@@ -85,7 +87,7 @@ export class WatchHub {
   }
 
   /** Tells the handler until the function that this returns is called. */
-  watch(range: KeyRange, kind: WatchKind, handler: WatchHandler): () => void {
+  watch(range: WatchedKeys, kind: WatchKind, handler: WatchHandler): () => void {
     const watch: Watch = {
       ...{ range, kind, handler, asked: false, id: undefined, interrupted: false, closed: false, pieces: [] },
       backoff: new Backoff(pace, this.#random),

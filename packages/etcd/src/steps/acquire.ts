@@ -14,7 +14,7 @@ import type { Parts } from "./parts.ts";
 import type { OwnClaim } from "../line/own-claim.ts";
 import type { OwnerRecord } from "../ownership/claims.ts";
 import { readClaim, readLine } from "../line/read-line.ts";
-import { beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
+import { afterWriting, beforeWriting, RpcFailure, toLeaseholdError } from "../rpc/failure.ts";
 import { SharedLease } from "../leases/shared-lease.ts";
 
 type Answer = Granted | Queued | Refused;
@@ -108,7 +108,8 @@ class Acquisition {
       const mustWait = joined.ahead + weight > capacity;
       // etcd cannot count before it writes, so a line that is full is found afterwards, and the
       // place given back.
-      if (mustWait && queue && (await this.#isFull(joined))) return await this.#giveBack(joined.ticket);
+      if (mustWait && queue && (await afterWriting(this.#isFull(joined))))
+        return await afterWriting(this.#giveBack(joined.ticket));
       return this.#answer(lease, joined.ticket, joined.ahead, joined.ticket);
     } catch (error) {
       // Nothing was written. Every claim on that lease is gone; the next try is granted another.
@@ -123,14 +124,17 @@ class Acquisition {
    * stands.
    */
   async #standing(): Promise<Answer | undefined> {
-    const { calls, keys, leases, claims } = this.#parts;
+    const { calls, keys, leases } = this.#parts;
     const { key, resource, owner } = this.#record;
-    const before = await readClaim(calls, keys, key, this.#deadline.leftMs);
+    const before = await readClaim(calls, keys, this.#record, this.#deadline.leftMs);
     if (before === undefined) return undefined;
     const { ticket, leaseId, record } = before;
     if (record.owner !== owner) {
-      // A delayed acquire of an earlier owner of this key name: nobody's.
-      claims.discard({ key, ticket });
+      // A delayed acquire of an earlier owner of this key name, or a value put by hand: nobody's.
+      await beforeWriting(
+        "removal of a claim",
+        deleteClaim(calls, keys, { key, ticket }, this.#deadline.leftMs),
+      );
       return undefined;
     }
     const lease = record.evicted ? this.#evictionLease(leaseId) : leases.withId(leaseId);
@@ -191,14 +195,19 @@ class Acquisition {
   }
 
   /**
-   * Whether as many wait before it as may. Only those of a larger capacity take a read to tell, and
-   * only in a long line.
+   * Whether as many wait before it as may. Those of a larger capacity take a read of the line to
+   * tell, and only in a long one. With capacity 1 the head is read: what was counted may be keys
+   * that are no claims, and where that keeps everybody out, nobody is there to find it.
    */
   async #isFull({ ticket, claimsAhead }: { ticket: bigint; claimsAhead: number }): Promise<boolean> {
     const { resource, capacity, maxWaiters } = this.#request;
     if (claimsAhead < maxWaiters) return false;
-    if (capacity === 1) return claimsAhead - 1 >= maxWaiters;
     const { calls, keys } = this.#parts;
+    if (capacity === 1) {
+      if (claimsAhead - 1 < maxWaiters) return false;
+      const head = await readLine(calls, keys, resource, this.#deadline.leftMs, { oldest: 1 });
+      if (!head.isStrange) return true;
+    }
     const { claims } = await readLine(calls, keys, resource, this.#deadline.leftMs);
     return claims.filter((claim) => !claim.granted && claim.ticket < ticket).length >= maxWaiters;
   }

@@ -1,5 +1,6 @@
 import type { IRangeRequest, IRangeResponse } from "etcd3";
 import type { OwnClaim } from "../line/own-claim.ts";
+import { hasLease } from "../format/answers.ts";
 import { readLine } from "../line/read-line.ts";
 import type { Deadline } from "../rpc/deadline.ts";
 import type { Parts } from "./parts.ts";
@@ -67,6 +68,7 @@ export class FrontReads {
     const { responses } = await this.#parts.calls.unary(
       ({ kv }, options) => kv.txn({ success }, options),
       this.#deadline.leftMs,
+      { turn: "renewals" },
     );
     return responses.map(({ response_range: answer }) => answer ?? undefined);
   }
@@ -81,13 +83,15 @@ export class FrontReads {
     answer: IRangeResponse | undefined,
   ): Promise<ReadonlySet<bigint>> | ReadonlySet<bigint> {
     const head = answer?.kvs[0];
+    if (head === undefined) return new Set();
     // Something that is no claim stands in front: look past it.
-    if (head !== undefined && this.#parts.keys.parse(head.key) === undefined) return this.#inFront(resource);
-    return new Set(head === undefined ? [] : [BigInt(head.create_revision)]);
+    const isClaim = hasLease(head) && this.#parts.keys.parse(head.key) !== undefined;
+    return isClaim ? new Set([BigInt(head.create_revision)]) : this.#inFront(resource);
   }
 
   async #inFront(resource: string): Promise<ReadonlySet<bigint>> {
-    const line = await readLine(this.#parts.calls, this.#parts.keys, resource, this.#deadline.leftMs);
+    const { calls, keys } = this.#parts;
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { turn: "renewals" });
     return new Set(line.claims.filter(({ granted }) => granted).map(({ ticket }) => ticket));
   }
 }

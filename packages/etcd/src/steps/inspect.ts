@@ -18,12 +18,9 @@ export async function inspectResource(
   { calls, keys, leases }: Parts,
   resource: string,
   { timeoutMs }: CallOptions,
-  malformed: (count: number) => void,
 ): Promise<Snapshot> {
   const deadline = new Deadline(calls.clock, timeoutMs);
   const line = await readLine(calls, keys, resource, timeoutMs, { values: true });
-  const strange = line.malformed + line.claims.filter(({ record }) => record.owner === "").length;
-  if (strange > 0) malformed(strange);
 
   const remaining = new Map<string, number>();
   for (const lease of leases.ours) if (lease.remainingMs > 0) remaining.set(lease.id, lease.remainingMs);

@@ -120,7 +120,11 @@ class Join {
       );
       if (!look.succeeded) return undefined;
       const { total, claims } = sum.read(look, 0);
-      if (total + weight > capacity) return { kind: "refused", reason: "held" };
+      if (total + weight > capacity) {
+        // What was counted may be keys that are no claims.
+        const isSure = !this.#sums.wantsRead(resource, capacity, this.#calls.now());
+        return isSure ? { kind: "refused", reason: "held" } : undefined;
+      }
       const answer = await this.#txn({
         compare: [this.#nobodySince(BigInt(look.header.revision))],
         success: [this.#put],
@@ -142,7 +146,9 @@ class Join {
       readLine(this.#calls, this.#keys, resource, this.#deadline.leftMs),
     );
     while (this.#deadline.leftMs > 0) {
-      if (line.claims.some(({ key }) => key.equals(this.#own))) return { kind: "present" };
+      // Litter there, too: a put would keep its create revision, and so be told a wrong ticket.
+      const present = [...line.claims, ...line.litter].some(({ key }) => key.equals(this.#own));
+      if (present) return { kind: "present" };
       const other = line.claims.find((claim) => claim.capacity !== capacity);
       if (other !== undefined) return { kind: "refused", reason: "shape", capacity: other.capacity };
       const ahead = line.total;

@@ -10,18 +10,12 @@ export async function lookAtResource(
   { calls, keys }: Parts,
   resource: string,
   { timeoutMs, first }: LookOptions,
-  malformed: (count: number) => void,
 ): Promise<Look> {
-  const read = (oldest?: number) =>
-    readLine(calls, keys, resource, timeoutMs, {
-      values: true,
-      ...(oldest !== undefined && { oldest }),
-    });
-  let line = await read(first);
+  const whole = { values: true };
+  const options = first === undefined ? whole : { ...whole, oldest: first };
+  let line = await readLine(calls, keys, resource, timeoutMs, options);
   // Strange keys may stand where the oldest claims were looked for.
-  if (first !== undefined && line.malformed > 0) line = await read();
-  const strange = line.malformed + line.claims.filter(({ record }) => record.owner === "").length;
-  if (strange > 0) malformed(strange);
+  if (first !== undefined && line.isStrange) line = await readLine(calls, keys, resource, timeoutMs, whole);
   const holders = line.claims
     .filter(({ granted }) => granted)
     .slice(0, first)

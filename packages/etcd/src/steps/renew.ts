@@ -86,7 +86,7 @@ class Renewal {
    */
   async #offLease(claim: OwnClaim): Promise<RenewAnswer> {
     const { calls, keys } = this.#parts;
-    const found = await readClaim(calls, keys, claim.key, this.#deadline.leftMs);
+    const found = await readClaim(calls, keys, claim, this.#deadline.leftMs, { turn: "renewals" });
     if (found?.ticket !== claim.ticket || !found.record.evicted) return this.#gone(claim);
     return this.#evicted(claim);
   }
@@ -121,7 +121,10 @@ class Renewal {
   /** The claim of this owner and ticket (rule R2), as the store has it at this moment. */
   async #seen({ resource, owner, ticket }: Named<RenewRequest>): Promise<LineClaim | undefined> {
     const { calls, keys } = this.#parts;
-    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, { values: true });
+    const line = await readLine(calls, keys, resource, this.#deadline.leftMs, {
+      values: true,
+      turn: "renewals",
+    });
     const found = line.withTicket(ticket);
     return found?.record.owner === owner ? found : undefined;
   }

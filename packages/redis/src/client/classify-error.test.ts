@@ -97,6 +97,7 @@ const replySamples: readonly Sample[] = [
   ["NOPERM this user may not run 'pexpire' script: 9b53", "BACKEND_UNAVAILABLE", true],
   ["NOPERM User bob has no permissions to run the 'evalsha' command", "BACKEND_UNAVAILABLE", true],
   ["ERR DB index is out of range", "BACKEND_UNAVAILABLE", true],
+  ["ERR SELECT is not allowed in cluster mode", "BACKEND_UNAVAILABLE", true],
   ["ERR max number of clients reached", "BACKEND_UNAVAILABLE", false],
   ["ERR unknown command 'evalsha', with args beginning with: 'secret'", "BACKEND_UNAVAILABLE", true],
 ];

@@ -17,7 +17,7 @@ import { closedError, Readiness } from "./readiness.ts";
 import { Redial } from "./redial.ts";
 import { Refusals } from "./refusals.ts";
 import { serverAddress } from "./server-address.ts";
-import { bytesReceived, isReady, resetSocket, socketOf } from "./socket.ts";
+import { bytesReceived, resetSocket, socketOf } from "./socket.ts";
 import type { Script } from "../scripts/script.ts";
 
 /** One request: a script, and how its reply is read. */
@@ -31,7 +31,7 @@ export interface Call<T> {
   /** What the reply says, or undefined if the script cannot have sent it. */
   readonly decode: (reply: unknown) => T | undefined;
   /** Whether an answer proves that the server takes writes. Default: every answer does. */
-  readonly wrote?: (value: T) => boolean;
+  readonly wrote?: ((value: T) => boolean) | undefined;
   /** Gets a reply that came after the call was given up. Default: it is dropped. */
   readonly late?: ((value: T) => void) | undefined;
 }
@@ -107,7 +107,7 @@ export class Connection implements AsyncDisposable {
    */
   call<T>(call: Call<T>): Promise<Reply<T>> {
     if (this.#closed) return Promise.reject(closedError());
-    if (isReady(this.client)) return this.#send(call);
+    if (this.#readiness.isReady) return this.#send(call);
     return this.whenReady(call.timeoutMs).then((timeoutMs) => this.#send({ ...call, timeoutMs }));
   }
 
@@ -171,7 +171,8 @@ export class Connection implements AsyncDisposable {
       },
       (error: unknown) => {
         this.#owed -= 1;
-        const failure = this.explain(error, key, script);
+        const refused = this.explain(error, key, script);
+        const failure = losses === this.#losses ? refused : ofACopy(refused);
         if (isAnswer(error)) this.#options.health.restored("unreachable");
         else if (failure.code === "OUTCOME_UNKNOWN") this.#reportUnreachable(failure.message);
         this.#pending.delete(reject);
@@ -241,4 +242,14 @@ export class Connection implements AsyncDisposable {
   #report(reason: DegradationReason, message: string): void {
     this.#options.health.degraded({ reason, message });
   }
+}
+
+/**
+ * What an error proves once the connection was lost meanwhile. The client may have written the
+ * request before that, too, and that copy may have been carried out: what a later one is told, by
+ * a primary that was demoted since, says nothing of it.
+ */
+function ofACopy(failure: LeaseholdError): LeaseholdError {
+  const { message, permanent } = failure;
+  return new LeaseholdError("OUTCOME_UNKNOWN", message, { permanent });
 }

@@ -23,6 +23,8 @@ const slotMoves: Failure = ["passing", "The Redis Cluster is moving this slot."]
 const noNode: Failure = ["passing", "No node of the Redis Cluster can be reached."];
 const closed: Failure = ["unknown", "The connection to Redis was closed."];
 const lost: Failure = ["unknown", "The connection to Redis was lost."];
+// A server that is full says so and closes. Its word is lost when we write meanwhile.
+const reset: Failure = ["unknown", "The connection to Redis was reset, by it (maxclients?) or on the way."];
 const noRoute: Failure = ["passing", "The host of Redis cannot be reached."];
 const noHost: Failure = ["passing", "The host name of Redis is not known."];
 const needsRights: Failure = [
@@ -112,6 +114,7 @@ export const serverSentences: readonly Row[] = [
     ["refused", "This server does not know a command. Is it a Redis 7.0 or later, and nothing renamed?"],
   ],
   ["DB index is out of range", ["refused", "Redis has no database of this number."]],
+  ["SELECT is not allowed in cluster mode", ["refused", "A Redis Cluster has database 0 alone."]],
 ];
 
 /** What the client says, or the system below it: nobody answered. */
@@ -155,8 +158,8 @@ export const clientErrors: readonly Row[] = [
   ["Connection is closed", closed],
   ["Command timed out", ["unknown", "Redis did not answer in time (the client's commandTimeout)."]],
   ["Command aborted due to connection close", closed],
-  ["ECONNRESET", ["unknown", "The connection to Redis was reset, by it (maxclients?) or on the way."]],
-  ["EPIPE", lost],
+  ["ECONNRESET", reset],
+  ["EPIPE", reset],
   ["ETIMEDOUT", lost],
 ];
 

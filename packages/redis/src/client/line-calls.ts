@@ -3,7 +3,7 @@ import type { ResourceKeys } from "../scripts/keys.ts";
 import { makesLine, needsLine } from "../scripts/line.ts";
 import { scripts, type Script } from "../scripts/script.ts";
 import { isCluster } from "./client.ts";
-import type { Connection, Reply } from "./connection.ts";
+import type { Call, Connection, Reply } from "./connection.ts";
 
 /**
  * For how long a name is taken for contended after its line was met, in milliseconds. Short, since
@@ -53,6 +53,7 @@ export interface LineCallsOptions {
  */
 export class LineCalls {
   readonly #options: LineCallsOptions;
+  readonly #inCluster: boolean;
   /** The hashes of contended names, and when they are to be forgotten, on the monotonic clock. */
   readonly #contended = new Map<string, number>();
   /** The hashes of lines that are granted on just now. */
@@ -60,19 +61,29 @@ export class LineCalls {
 
   constructor(options: LineCallsOptions) {
     this.#options = options;
+    this.#inCluster = isCluster(options.connection.client);
   }
 
   /** As `Connection.call`. */
-  async call<T>({ resources, decode, wrote, late, ...call }: LineCall<T>): Promise<Reply<T>> {
-    const { connection, clock, keysOf } = this.#options;
-    const keys = resources.map(({ name }) => keysOf(name));
-    const all = keys.flatMap(({ base, line, expiry }) => [base, line, expiry]);
+  call<T>(call: LineCall<T>): Promise<Reply<T>> {
+    const { connection, keysOf } = this.#options;
+    const { script, resources, args, timeoutMs, decode, wrote, late } = call;
+    const [only, ...others] = resources;
+    const keys =
+      only !== undefined && others.length === 0
+        ? keysOf(only.name).all
+        : resources.flatMap(({ name }) => keysOf(name).all);
     const decodeLine = (reply: unknown): T | undefined =>
-      decode(eachAnswer(call.script, reply, (answer, i) => this.#takeMore(answer, resources[i])));
-    const onLine = { ...call, keys: all, decode: decodeLine, ...(wrote && { wrote }), late };
-    if (!isCluster(connection.client)) return connection.call(onLine);
+      decode(eachAnswer(script, reply, (answer, i) => this.#takeMore(answer, resources[i])));
+    const onLine: Call<T> = { script, keys, args, timeoutMs, decode: decodeLine, wrote, late };
+    return this.#inCluster ? this.#callInCluster(call, onLine) : connection.call(onLine);
+  }
 
-    const base = keys[0]?.base ?? "";
+  async #callInCluster<T>(call: LineCall<T>, onLine: Call<T>): Promise<Reply<T>> {
+    const { connection, clock, keysOf } = this.#options;
+    const { script, resources, args, decode, wrote, late } = call;
+    const bases = resources.map(({ name }) => keysOf(name).base);
+    const [base = ""] = bases;
     if (this.#isContended(base)) {
       try {
         return await connection.call(onLine);
@@ -84,9 +95,8 @@ export class LineCalls {
     }
     const startedAt = clock.now();
     const first = await connection.call<T | Wanting>({
-      ...call,
-      keys: keys.map((each) => each.base),
-      decode: (reply) => wanting(call.script, reply) ?? decode(reply),
+      ...{ script, keys: bases, args, timeoutMs: call.timeoutMs },
+      decode: (reply) => wanting(script, reply) ?? decode(reply),
       // That it wants the line proves nothing, and is of no use once it is late.
       wrote: (value) => isAnswer(value) && wrote?.(value) !== false,
       late: (value) => {

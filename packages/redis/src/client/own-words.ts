@@ -31,6 +31,7 @@ const sentences = [
   "No permissions to access a channel",
   "command called from script",
   "DB index is out of range",
+  "SELECT is not allowed in cluster mode",
   "Too many Cluster redirections",
   "None of startup nodes is available",
   "Failed to refresh slots cache",

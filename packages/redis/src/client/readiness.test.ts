@@ -171,6 +171,49 @@ test("a password that is refused is told as refusing, until it is accepted", asy
   expect(told).toEqual(["refusing", "not refusing"]);
 });
 
+test("an attempt that was told an error is not ready, whatever the client says: it is ended, and the next one counts", async () => {
+  const readiness = readinessOf();
+  const waiting = outcomeOf(readiness.until(60_000));
+  const socket = new FakeSocket();
+  readiness.connecting();
+  Object.assign(client, { status: "connect", stream: socket });
+  readiness.failed(new Error("ERR DB index is out of range"));
+  expect(socket.destroyed).toBe(true);
+  readiness.failed(new Error("Stream isn't writeable and enableOfflineQueue options is false"));
+  client.status = "ready";
+  readiness.ready();
+  const next = outcomeOf(readiness.until(5_000));
+  await pass(0);
+  expect({ error: waiting.error, next, isReady: readiness.isReady }).toMatchObject({
+    error: { code: "BACKEND_UNAVAILABLE", permanent: true, message: /no database/ },
+    next: {},
+    isReady: false,
+  });
+  readiness.lost();
+  readiness.connecting();
+  client.status = "ready";
+  readiness.ready();
+  await pass(0);
+  expect({ next, isReady: readiness.isReady }).toEqual({ next: { value: 5_000 }, isReady: true });
+  expect(told).toEqual(["refusing", "not refusing"]);
+});
+
+test("a client that is not ours, and was told an error: calls are refused until it connects anew", async () => {
+  const readiness = readinessOf({ owned: false });
+  readiness.connecting();
+  client.status = "connect";
+  readiness.failed(new Error("ERR DB index is out of range"));
+  client.status = "ready";
+  readiness.ready();
+  const call = outcomeOf(readiness.until(60_000));
+  await pass(0);
+  expect(call.error).toMatchObject({ code: "BACKEND_UNAVAILABLE", permanent: true });
+  readiness.connecting();
+  client.status = "ready";
+  readiness.ready();
+  expect(readiness.isReady).toBe(true);
+});
+
 test("closing fails those who wait, at once, and leaves no timer", async () => {
   const readiness = readinessOf();
   const waiting = outcomeOf(readiness.until(60_000));

@@ -1,8 +1,8 @@
 import { elapsedMs, LeaseholdError, within, type Clock, type Health, type Timer } from "@leasehold/core";
-import { classifyError, isRefusal } from "./classify-error.ts";
-import type { ClusterClient, RedisClient } from "./client.ts";
+import { classifyError, isAnswer, isRefusal } from "./classify-error.ts";
+import { isCluster, type ClusterClient, type RedisClient } from "./client.ts";
 import { serverAddress, speaksTls } from "./server-address.ts";
-import { isReady, resetSocket, socketOf } from "./socket.ts";
+import { isReady as saysReady, resetSocket, socketOf } from "./socket.ts";
 
 /**
  * How long an attempt may take to become ready: TCP, TLS, the greeting and the ready check, five
@@ -28,6 +28,9 @@ export interface ReadinessOptions {
  * Waits until a client is ready, and sees to it that a client of our own gets there: an attempt
  * that hangs is ended, so that the client dials again, after a pause with jitter. Sentinel is then
  * asked again, and the host name is resolved again.
+ *
+ * An attempt in which the server said no is not ready, although ioredis may say so: after a refused
+ * SELECT it goes on in database 0, beside the locks of others.
  */
 export class Readiness {
   readonly #options: ReadinessOptions;
@@ -37,6 +40,8 @@ export class Readiness {
   /** It failed by the server's own word. */
   #refused = false;
   #hasBeenReady: boolean;
+  /** The server said no in the present attempt. */
+  #isSpoilt = false;
   /** Runs while an attempt does. */
   #attempt: Timer | undefined;
   /** Runs from the first failed attempt on, for those who waited then. */
@@ -45,7 +50,12 @@ export class Readiness {
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
-    this.#hasBeenReady = isReady(options.client);
+    this.#hasBeenReady = saysReady(options.client);
+  }
+
+  /** Whether a request would be written now, and to where it belongs. */
+  get isReady(): boolean {
+    return !this.#isSpoilt && saysReady(this.#options.client);
   }
 
   /**
@@ -55,9 +65,11 @@ export class Readiness {
   async until(timeoutMs: number): Promise<number> {
     const { client, owned, clock } = this.#options;
     if (this.#closed) throw closedError();
-    if (isReady(client)) return timeoutMs;
+    if (this.isReady) return timeoutMs;
     const startedAt = clock.now();
     if (client.status === "end" && !owned) throw endedError();
+    // It will not connect anew for us.
+    if (this.#isSpoilt && !owned) throw this.#inVain();
     const limitMs = this.#failure === undefined ? timeoutMs : Math.min(timeoutMs, PATIENCE_MS);
     if (client.status === "wait" || client.status === "end") client.connect().catch(() => {});
     const waiter = Promise.withResolvers<void>();
@@ -81,6 +93,7 @@ export class Readiness {
 
   connecting(): void {
     const { clock, owned } = this.#options;
+    this.#isSpoilt = false;
     this.#attempt?.cancel();
     if (!owned || this.#closed) return;
     const startedAt = clock.now();
@@ -93,16 +106,18 @@ export class Readiness {
   }
 
   ready(): void {
-    const { client, health } = this.#options;
+    const { health } = this.#options;
+    if (this.#isSpoilt) return;
     this.#settled();
     this.#failure = undefined;
     this.#hasBeenReady = true;
     health.restored("unreachable");
     health.restored("refusing", this);
-    if (isReady(client)) for (const { resolve } of this.#waiting) resolve();
+    if (this.isReady) for (const { resolve } of this.#waiting) resolve();
   }
 
   lost(): void {
+    this.#isSpoilt = false;
     this.#attempt?.cancel();
   }
 
@@ -114,10 +129,12 @@ export class Readiness {
 
   /** The client could not connect. Where that does not mend itself, nobody waits for it. */
   failed(error: unknown): void {
-    // A connection that breaks is no attempt that fails.
-    const { client } = this.#options;
-    if (client.status !== "ready")
-      this.#fail(classifyError(error, "", serverAddress(client)), isRefusal(error));
+    // A connection that breaks is no attempt that fails. What follows a refusal is no news.
+    const { client, owned } = this.#options;
+    if (client.status === "ready" || this.#isSpoilt) return;
+    this.#isSpoilt = client.status === "connect" && !isCluster(client) && isAnswer(error);
+    this.#fail(classifyError(error, "", serverAddress(client)), isRefusal(error));
+    if (this.#isSpoilt && owned) resetSocket(client);
   }
 
   #hung(): void {

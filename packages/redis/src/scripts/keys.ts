@@ -10,6 +10,8 @@ export interface ResourceKeys {
   readonly line: string;
   /** The owners, by the time when their claims die. */
   readonly expiry: string;
+  /** The three of them, in the order in which scripts take them. */
+  readonly all: readonly string[];
   /** No key: the channel on which changes are announced. All nodes of a Cluster hear it. */
   readonly changes: string;
 }
@@ -40,10 +42,10 @@ export function resourceKeysUnder(prefix: string): (resource: string) => Resourc
 export function resourceKeys(prefix: string, resource: string): ResourceKeys {
   const name = encodeName(resource) || EMPTY;
   const base = `${encodeName(prefix)}:{${name}}`;
+  const line = `${base}:line`;
+  const expiry = `${base}:expiry`;
   return {
-    base,
-    line: `${base}:line`,
-    expiry: `${base}:expiry`,
+    ...{ base, line, expiry, all: [base, line, expiry] },
     changes: `${encodeName(prefix)}:changes:${name}`,
   };
 }
