@@ -159,7 +159,8 @@ export class Child implements AsyncDisposable {
     const [stoppedNs, continuedNs] = [this.#stoppedAtNs, this.#continuedAtNs];
     // The test itself stopped it: no fault of the machine's.
     const isOurs = stoppedNs !== null && toNs > stoppedNs && (continuedNs === null || fromNs < continuedNs);
-    if (!isOurs) stalls.record({ fromNs, toNs, of: this.#script });
+    const { pid } = this.#process;
+    if (!isOurs) stalls.record({ fromNs, toNs, of: this.#script, ...(pid !== undefined && { pid }) });
   }
 
   #summary(): string {

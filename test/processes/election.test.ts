@@ -13,7 +13,7 @@ import { etcdForThisFile, redisForThisFile } from "../servers/for-this-file.ts";
 const redisServer = await redisForThisFile();
 const etcdServer = await etcdForThisFile();
 
-const ttlMs = 1_000;
+const ttlMs = 2_000;
 const candidates = 5;
 
 interface Subject {

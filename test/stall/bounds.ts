@@ -26,7 +26,8 @@ export function expectWithin(
 /**
  * Runs a scenario that a machine can spoil: a process that gets no turn for as long as its lease
  * lives loses the lease, rightly. One that was late, and in which some process was stalled for
- * longer than `usableMs`, proves nothing: this says so and runs it again, three times at most.
+ * longer than `usableMs` of twice that time, proves nothing: this says so and runs it again, three
+ * times at most.
  * Broken promises are never late, and fail at once. `excuses`: what else than a `LateError` the
  * contract allows while the store is slow to answer.
  */
@@ -45,10 +46,10 @@ export async function unlessStalled<T>(
     try {
       return await scenario();
     } catch (error) {
-      const { ms, of } = log.longest(fromNs);
+      const { ms, of } = log.worst(2 * usableMs, fromNs);
       if ((!isLate(error) && !excuses(error)) || ms <= usableMs || run === 3) throw error;
       say(
-        `stalled past use: ${of} got no turn for ${ms.toFixed(0)} ms, and ${usableMs} ms can be borne; ` +
+        `stalled past use: ${of} got no turn for ${ms.toFixed(0)} of ${2 * usableMs} ms, and ${usableMs} ms can be borne; ` +
           `run ${run} of 3 proves nothing (${String(error)})`,
       );
     }
@@ -69,7 +70,7 @@ function isLate(error: unknown): boolean {
 /**
  * Makes a check that only a run without long stalls has to pass: that nobody lost a lease, or that
  * no more happened than was caused. Where it fails, and some process was stalled for longer than
- * `usableMs`, the run was late, and no promise is broken.
+ * `usableMs` of twice that time, the run was late, and no promise is broken.
  */
 export function checkUnstalled(
   usableMs: number,
@@ -80,8 +81,10 @@ export function checkUnstalled(
   try {
     check();
   } catch (error) {
-    const { ms, of } = log.longest(sinceNs);
+    const { ms, of } = log.worst(2 * usableMs, sinceNs);
     if (ms <= usableMs) throw error;
-    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} ms: ${String(error)}`, { cause: error });
+    throw new LateError(`${of} was stalled for ${ms.toFixed(0)} of ${2 * usableMs} ms: ${String(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -5,6 +5,7 @@ export interface Stall {
   readonly toNs: bigint;
   /** Which process, where it is another than the test's. */
   readonly of?: string;
+  readonly pid?: number;
 }
 
 /** Where a heartbeat takes its time from. */

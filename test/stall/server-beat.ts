@@ -1,5 +1,5 @@
 import type { Sabotage } from "../servers/sabotage.ts";
-import { stalls, type StallLog } from "./stall-log.ts";
+import { ofServer, stalls, type StallLog } from "./stall-log.ts";
 
 const everyMs = 100;
 /** A server with nothing to do answers in one; what it is busy with on our behalf takes a few. */
@@ -27,7 +27,7 @@ export function beatServer(
     const toNs = process.hrtime.bigint();
     const fromNs = askedNs + BigInt(usualMs * 1e6);
     const isOurs = isGoingOn || sabotage.isGoingOn || sabotage.count !== count;
-    if (answered && !isOurs && toNs > fromNs) log.record({ fromNs, toNs, of: "the server" });
+    if (answered && !isOurs && toNs > fromNs) log.record({ fromNs, toNs, of: ofServer });
     if (answered || isOurs) askedNs = undefined;
     if (!stopped) timer = setTimeout(() => void beat(), everyMs).unref();
   };

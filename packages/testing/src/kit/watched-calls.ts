@@ -86,7 +86,7 @@ class Watched<T> extends Promise<T> {
   }
 }
 
-/** Data is handed out as it is, and so is what JavaScript itself made: signals, errors, dates, bytes. */
+/** Data is handed out as it is, and so is what JavaScript made: signals, errors, dates, bytes. */
 function hasMethods(value: unknown): value is object {
   if (Object.prototype.toString.call(value) !== "[object Object]") return false;
   const prototype: unknown = Object.getPrototypeOf(value);
