@@ -8,7 +8,7 @@ export interface WatchedMaster {
   /** As Sentinel is to call it. */
   readonly name: string;
   readonly port: number;
-  /** How long it may be silent until it counts as down. Default a minute: no test has it replaced. */
+  /** How long it may be silent until it is down, in milliseconds. Default a minute: never. */
   readonly downAfterMs?: number;
 }
 

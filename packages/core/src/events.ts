@@ -114,7 +114,7 @@ function warn({ type }: LeaseholdEvent, error: unknown): void {
 
 const channels = new Map<LeaseholdEvent["type"], Channel>();
 
-/** Looking a channel up by its name costs a tenth of what an uncontended lock does in this process. */
+/** To look a channel up by its name costs a tenth of what an uncontended lock in memory does. */
 function channelOf(type: LeaseholdEvent["type"]): Channel {
   let known = channels.get(type);
   if (known === undefined) {
