@@ -41,7 +41,7 @@ function fakedClocks(): { readonly mono: boolean; readonly wall: boolean } {
   return { mono: monoReader() !== original.monoReader, wall: Date.now !== original.wallMs };
 }
 
-/** Whether a faked time counts. Each look at a lease asks this; outside of tests it costs nothing. */
+/** Whether a faked time counts. Each look at a lease asks this; outside of tests it is cheap. */
 function isFaked(): boolean {
   if (globalThis.setTimeout === original.setTimeout) return false;
   const { mono, wall } = fakedClocks();
