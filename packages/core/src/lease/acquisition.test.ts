@@ -31,3 +31,23 @@ it("a wait in line that ends says whether the store was still there", async () =
   expect(cut.cause).toMatchObject({ code: "OUTCOME_UNKNOWN" });
   expect(cut.message).toContain((cut.cause as Error).message);
 });
+
+it("after a blocked event loop the backend has the last word on whether the request ever left", async () => {
+  const clock = new SimClock();
+  const backend = memoryBackend({ clock });
+  const unsent = new LeaseholdError("BACKEND_UNAVAILABLE", "No connection was made.");
+  backend.leases.acquire = ({ timeoutMs }) =>
+    new Promise((_, reject) => {
+      // As a backend does that reads its sockets once more before it judges.
+      clock.schedule(timeoutMs, () => clock.schedule(0, () => reject(unsent)));
+    });
+  const coordinator = createCoordinator({ backend, ttlMs: 20_000 });
+  const ended = coordinator
+    .lock("a")
+    .acquire({ waitMs: 1_000 })
+    .catch((error: unknown) => error);
+  await clock.advance(10);
+  clock.block(5_000);
+  await clock.advance(1);
+  expect(await ended).toMatchObject({ code: "BACKEND_UNAVAILABLE", cause: unsent });
+});

@@ -244,8 +244,15 @@ export class Acquisition implements WaiterObserver, PendingAcquire {
     this.#timer = clock.schedule(leftMs, () => this.#armTimer(deadlineMs), { keepAlive: true });
   }
 
+  /**
+   * The backend knows whether the request ever left, and its deadline is a moment before this one.
+   * After a blocked event loop both timers fire at once, and this call must not settle before that
+   * answer is in. So it takes one more turn.
+   */
   #timedOut(): void {
-    this.#giveUp(this.#timeoutError());
+    const giveUp = (): void => this.#giveUp(this.#timeoutError());
+    if (!this.#claim.inFlight) return giveUp();
+    this.#timer = this.#session.context.clock.schedule(0, giveUp, { keepAlive: true });
   }
 
   #timeoutError(): LeaseholdError {
