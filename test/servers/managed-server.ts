@@ -18,7 +18,7 @@ export interface ManagedServer extends AsyncDisposable {
   readonly canSabotage: boolean;
   /** Freezes it (SIGSTOP or the like): connections stay open, nobody answers. */
   pause(): Promise<void>;
-  /** Ends `pause`. */
+  /** Ends `pause`; does nothing to a server that runs. */
   resume(): Promise<void>;
   /** SIGKILL; returns when it is dead. */
   kill(): Promise<void>;

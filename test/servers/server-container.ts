@@ -42,13 +42,15 @@ export class ServerContainer implements ManagedServer {
   }
 
   async resume(): Promise<void> {
+    // Docker refuses to resume what runs; a signal does not mind.
+    if (!this.#paused) return;
     await this.#container.unpause();
     this.#paused = false;
   }
 
   async kill(): Promise<void> {
     // Docker does not kill a paused container.
-    if (this.#paused) await this.resume();
+    await this.resume();
     const { State: state } = await this.#container.inspect();
     if (!state.Running) return;
     const ended = this.#container.wait();
