@@ -90,7 +90,7 @@ async function expectToEnd(name: string): Promise<void> {
   const [{ backend, coordinator }, other] = [open(), open()];
   const lock = await coordinator.lock(`${name}-lock`).acquire();
   const request = beginRequest(name, { leaseMs: 1_000 });
-  // Its lease counts from when it is asked for, which on a busy machine is a while before the reply.
+  // Its lease counts from when it is asked for: on a busy machine, a while before the reply.
   const askedAt = performance.now();
   const stuck = await begun(backend, request);
   const [claim] = await claimsOf(etcd, `${name}-lock`);
